@@ -1,0 +1,207 @@
+package fastcr
+
+// FD is one entry of a file descriptor table.
+type FD struct {
+	Num     int
+	CloExec bool
+	File    *File // shared between FDs (and processes) that have the same open file
+}
+
+// FileKind is the kind of an open file.
+type FileKind uint8
+
+const (
+	KindUnknown FileKind = iota
+	KindRegular          // regular file, directory, block device
+	KindCharDev          // character devices that restore as plain opens (null, zero, random …)
+	KindPipe
+	KindFIFO
+	KindTTY
+	KindEventfd
+	KindEpoll
+	KindSignalfd
+	KindTimerfd
+	KindInotify
+	KindMemfd
+	KindUnixSocket
+	KindSocket // any other socket family
+	KindNamespace
+	KindPidfd
+	KindFanotify
+	KindIOUring
+	KindUserfaultfd
+	KindPerf
+	KindBPF
+	KindKVM
+	KindDRM
+	KindAnonOther // another anonymous inode; PathRef.Path names it
+)
+
+// File is one open file (struct file).
+type File struct {
+	ID     KObj
+	Kind   FileKind
+	Flags  uint32 // f_flags as F_GETFL gives them
+	Mode   uint32 // f_mode
+	Pos    uint64 // bytes
+	Path   PathRef
+	Owner  FileOwner
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *UnixSocket …; nil for plain files
+	Locks  []FileLock
+	// Content is filled by package objects: what had to be asked of the object.
+	Content any
+}
+
+// FileOwner is the F_SETOWN/F_SETSIG state (struct fown_struct).
+type FileOwner struct {
+	PIDType   uint32 // 0 PIDTYPE_PID (thread), 1 TGID, 2 PGID, 3 SID as the kernel numbers them
+	PID       int
+	UID, EUID uint32
+	Signum    uint32
+}
+
+// FileLock is one lock held on a file (struct file_lock, lease).
+type FileLock struct {
+	Class      LockClass
+	Type       uint32 // F_RDLCK 0, F_WRLCK 1, F_UNLCK 2
+	Start, End uint64 // bytes; End ^0>>1: to the end of the file
+	PID        int    // of the owner, 0 for OFD
+	FilesID    KObj   // owner table of a POSIX lock
+	Breaking   bool
+}
+
+// LockClass is flock, POSIX, OFD or lease.
+type LockClass uint8
+
+const (
+	LockFlock LockClass = iota + 1
+	LockPOSIX
+	LockOFD
+	LockLease
+)
+
+// Pipe is a pipe's or FIFO's state (struct pipe_inode_info).
+type Pipe struct {
+	ID               uint64 // inode number: CRIU's pipe_id
+	Object           KObj
+	Readers, Writers uint32
+	RingSize         uint32 // bytes, F_GETPIPE_SZ
+	Bytes            uint32 // queued
+	Packets          bool   // a buffer has PIPE_BUF_FLAG_PACKET
+}
+
+// TTY is a terminal file's state (struct tty_struct).
+type TTY struct {
+	Object, Link                 KObj   // this tty and, of a pty, the other side
+	DriverType                   uint32 // TTY_DRIVER_TYPE_*
+	Subtype                      uint32 // pty: 1 master, 2 slave
+	Index                        uint32
+	Major, MinorStart            uint32
+	Termios                      Termios
+	TermiosLocked                Termios
+	Winsize                      Winsize
+	PGRP, Session                int // 0: none, in our pid namespace
+	Flags                        uint64
+	Exclusive, Packet, PtyLocked bool
+	OtherClosed                  bool // the other side has no open file
+	Hung                         bool
+	Count                        uint32
+}
+
+// Termios is struct ktermios.
+type Termios struct {
+	Iflag, Oflag, Cflag, Lflag uint32
+	Line                       uint8
+	CC                         [19]uint8
+	Ispeed, Ospeed             uint32
+}
+
+// Winsize is struct winsize.
+type Winsize struct{ Row, Col, XPixel, YPixel uint16 }
+
+// Eventfd is an eventfd's counter.
+type Eventfd struct {
+	Counter   uint64
+	Semaphore bool
+}
+
+// Epoll is an epoll instance's watches.
+type Epoll struct{ Watches []EpollWatch }
+
+// EpollWatch is one watched file (struct epitem).
+type EpollWatch struct {
+	FD            int
+	File          KObj
+	Events        uint32
+	Data          uint64
+	Dev, Ino, Pos uint64
+}
+
+// Signalfd is a signalfd's mask.
+type Signalfd struct{ Mask uint64 }
+
+// Timerfd is a timerfd's state; times in nanoseconds.
+type Timerfd struct {
+	ClockID         uint32
+	Flags           uint32 // TFD_TIMER_* settime flags
+	Ticks           uint64
+	Interval, Value uint64
+}
+
+// Inotify is an inotify instance's watches.
+type Inotify struct{ Watches []InotifyWatch }
+
+// InotifyWatch is one watch; Handle is filled from fdinfo.
+type InotifyWatch struct {
+	WD         int32
+	Mask       uint32
+	Ino        uint64
+	SDev       uint32
+	HandleType int32
+	Handle     []byte
+	Path       string
+}
+
+// UnixSocket is a unix socket (struct unix_sock).
+type UnixSocket struct {
+	Object, Peer      KObj
+	Ino, PeerIno      uint64
+	Type              uint32 // SOCK_STREAM …
+	State             uint32 // TCP_* numbering
+	Name              []byte // bound address, abstract with its leading NUL
+	Shutdown          uint32 // RCV_SHUTDOWN 1, SEND_SHUTDOWN 2
+	Backlog           uint32
+	SndBuf, RcvBuf    uint32 // bytes
+	PassCred, PassSec bool
+	Options           SocketOptions
+	QueuedPackets     uint32
+	NetNS             uint32
+}
+
+// SocketOptions are the SOL_SOCKET options that CRIU's sk_opts keeps.
+type SocketOptions struct {
+	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd bool
+	Linger, Priority, Mark, RcvLowat, BufLock                                                      uint32
+	LingerOn                                                                                       bool
+	SndTimeo, RcvTimeo                                                                             uint64 // microseconds; 0: none
+}
+
+// PipeContent is what tee(2) found in a pipe: packets are kept apart.
+type PipeContent struct{ Data []byte }
+
+// SocketQueue is what MSG_PEEK found in a socket's receive queue.
+type SocketQueue struct {
+	Packets [][]byte
+	PeekOff int32 // SO_PEEK_OFF of the target, -1: off
+}
+
+// GhostContent is a deleted file's content.
+type GhostContent struct {
+	Extents []GhostExtent
+}
+
+// GhostExtent is a data extent of a deleted file.
+type GhostExtent struct {
+	Off  uint64
+	Data []byte
+}

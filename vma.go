@@ -1,0 +1,88 @@
+package fastcr
+
+// VMA is one mapping (struct vm_area_struct).
+type VMA struct {
+	Start, End uint64 // bytes
+	Flags      uint64 // VM_* bits of vm_flags, normalised to the VM* constants below
+	Pgoff      uint64 // offset into the file, in bytes
+	Kind       VMAKind
+	Name       string // PR_SET_VMA_ANON_NAME, or "[vdso]"
+
+	File      KObj    // struct file; 0: anonymous
+	Path      PathRef // of the file
+	Shm       ShmID   // the shmem object of a shared anonymous mapping
+	OpenFlags uint32  // f_flags of the mapped file
+}
+
+// VMAKind tells how CRIU treats a mapping (its VMA_AREA_*/VMA_* status bits follow from it).
+type VMAKind uint8
+
+const (
+	VMAAnonPrivate VMAKind = iota
+	VMAAnonShared          // shmem: MAP_SHARED|MAP_ANONYMOUS, /dev/zero
+	VMASysVShm             // shmat
+	VMAFilePrivate
+	VMAFileShared
+	VMAVdso
+	VMAVvar     // every vvar flavour (vvar, vvar_vclock)
+	VMAVsyscall // the gate page
+	VMAAIORing
+	VMASocket      // packet socket rings
+	VMAMemfd       // shared memfd mapping
+	VMAHugetlbAnon // anonymous hugetlb, private or shared by VMShared
+	VMAUnsupported // a device or special mapping that cannot be restored
+	VMAUprobes
+)
+
+// vm_flags bits, stable across kernels and architectures in meaning (values are ours:
+// the BPF side translates).
+const (
+	VMRead uint64 = 1 << iota
+	VMWrite
+	VMExec
+	VMShared
+	VMMayShare
+	VMGrowsDown
+	VMLocked
+	VMIO
+	VMPFNMap
+	VMDontCopy // MADV_DONTFORK
+	VMDontExpand
+	VMDontDump // MADV_DONTDUMP
+	VMHugeTLB
+	VMHugePage   // MADV_HUGEPAGE
+	VMNoHugePage // MADV_NOHUGEPAGE
+	VMMergeable  // MADV_MERGEABLE
+	VMWipeOnFork // MADV_WIPEONFORK
+	VMSeqRead    // MADV_SEQUENTIAL
+	VMRandRead   // MADV_RANDOM
+	VMNoReserve
+	VMAccount
+	VMUffdMissing
+	VMUffdWP
+	VMSealed
+	VMDroppable
+	VMMayWrite
+	VMShadowStack
+	VMLockOnFault
+)
+
+// ShmID identifies a shmem object: device and inode.
+type ShmID struct{ Dev, Ino uint64 }
+
+// PathRef is a path as the kernel gives it for fastcr's root, with the inode it led to.
+type PathRef struct {
+	Path         string
+	Deleted      bool   // the dentry is unlinked; Path has no " (deleted)"
+	Dev          uint64 // as stat(2) gives st_dev
+	SDev         uint64 // the superblock's (kernel encoding, differs on btrfs and overlayfs)
+	Ino          uint64
+	Nlink        uint32
+	Mode         uint32 // st_mode
+	RDev         uint64 // st_rdev of a device node
+	Size         uint64 // bytes
+	UID, GID     uint32
+	FSMagic      uint64 // s_magic
+	MntID        int32  // as in fdinfo
+	Atime, Mtime int64  // nanoseconds since the epoch
+}
