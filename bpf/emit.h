@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What every program shares: how a record leaves through the iterator's seq_file. */
+#ifndef FASTCR_EMIT_H
+#define FASTCR_EMIT_H
+
+#include "kernel.h"
+
+/*
+ * A record type that is used only through bpf_seq_write's void pointer is
+ * missing from BTF; a static __noinline emitter per type keeps it.
+ */
+#define DEFINE_EMIT(name)                                                      \
+	static __noinline int emit_##name(struct seq_file *seq, struct name *r) \
+	{                                                                      \
+		return bpf_seq_write(seq, r, sizeof(*r));                      \
+	}
+
+#endif
