@@ -1,0 +1,172 @@
+package objects
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// The test process asks itself: pidfd_getfd works on one's own pid too.
+func newAsker(t *testing.T) *Asker {
+	t.Helper()
+	a, err := NewAsker([]int{os.Getpid()}, 65536)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+func makePipe(t *testing.T, flags int) [2]int {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], flags); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(p[0]); unix.Close(p[1]) })
+	return p
+}
+
+func TestPipeContentLeavesThePipeFull(t *testing.T) {
+	a := newAsker(t)
+	p := makePipe(t, unix.O_CLOEXEC)
+	if c, _, err := a.PipeContent(os.Getpid(), p[0], false); err != nil || c != nil {
+		t.Fatalf("empty pipe: %v, %v", c, err)
+	}
+	want := bytes.Repeat([]byte("0123456789abcdef"), 3000)
+	if _, err := unix.Write(p[1], want); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []struct {
+		fd        int
+		writeOnly bool
+	}{{p[0], false}, {p[1], true}, {p[0], false}} {
+		c, ino, err := a.PipeContent(os.Getpid(), end.fd, end.writeOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(c.Data, want) || ino == 0 {
+			t.Fatalf("got %d bytes of inode %d, want %d", len(c.Data), ino, len(want))
+		}
+	}
+	got := make([]byte, len(want))
+	if n, err := unix.Read(p[0], got); err != nil || n != len(want) || !bytes.Equal(got, want) {
+		t.Fatalf("the pipe lost bytes: read %d, %v", n, err)
+	}
+}
+
+func TestPipeContentOfALargePipe(t *testing.T) {
+	a := newAsker(t)
+	p := makePipe(t, unix.O_CLOEXEC|unix.O_DIRECT)
+	if _, err := unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if _, err := unix.Write(p[1], []byte("packet")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _, err := a.PipeContent(os.Getpid(), p[0], false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := bytes.Repeat([]byte("packet"), 200); !bytes.Equal(c.Data, want) {
+		t.Fatalf("got %d bytes, want %d", len(c.Data), len(want))
+	}
+}
+
+func socketpair(t *testing.T, typ int) [2]int {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(p[0]); unix.Close(p[1]) })
+	return p
+}
+
+func TestSocketQueue(t *testing.T) {
+	a := newAsker(t)
+	for name, typ := range map[string]int{"stream": unix.SOCK_STREAM, "dgram": unix.SOCK_DGRAM, "seqpacket": unix.SOCK_SEQPACKET} {
+		t.Run(name, func(t *testing.T) {
+			p := socketpair(t, typ)
+			stream := typ == unix.SOCK_STREAM
+			if q, err := a.SocketQueue(os.Getpid(), p[0], stream); err != nil || q != nil {
+				t.Fatalf("empty queue: %v, %v", q, err)
+			}
+			for _, s := range []string{"one", "three", "seventeen"} {
+				if _, err := unix.Write(p[1], []byte(s)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 { // a second look finds the same
+				q, err := a.SocketQueue(os.Getpid(), p[0], stream)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := string(bytes.Join(q.Packets, nil)); got != "onethreeseventeen" || q.PeekOff != -1 {
+					t.Fatalf("got %q, peek offset %d", got, q.PeekOff)
+				}
+				if !stream && len(q.Packets) != 3 {
+					t.Fatalf("message boundaries were lost: %q", q.Packets)
+				}
+			}
+			buf := make([]byte, 64)
+			if n, err := unix.Read(p[0], buf); err != nil || n == 0 || !bytes.HasPrefix(buf[:n], []byte("one")) {
+				t.Fatalf("read after the peek: %q, %v", buf[:n], err)
+			}
+		})
+	}
+}
+
+func TestSocketQueueRefusesRights(t *testing.T) {
+	a := newAsker(t)
+	p := socketpair(t, unix.SOCK_STREAM)
+	if err := unix.Sendmsg(p[1], []byte("x"), unix.UnixRights(0), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := a.SocketQueue(os.Getpid(), p[0], true)
+	if !errors.Is(err, fastcr.ErrNotSupported) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestGhostKeepsHoles(t *testing.T) {
+	a := newAsker(t)
+	name := filepath.Join(t.TempDir(), "gone")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteAt([]byte("head"), 0)
+	f.WriteAt([]byte("tail"), 1<<20)
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	g, err := a.OpenGhost(os.Getpid(), int(f.Fd()), fastcr.PathRef{Path: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	c, err := g.Read(2 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := c.Extents[len(c.Extents)-1]
+	if !bytes.HasPrefix(c.Extents[0].Data, []byte("head")) || !bytes.HasSuffix(last.Data, []byte("tail")) {
+		t.Fatalf("content differs: %d extents", len(c.Extents))
+	}
+	if _, err := f.WriteAt(bytes.Repeat([]byte("x"), 8192), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Read(4096); err == nil {
+		t.Fatal("a file beyond the limit was read")
+	}
+}
