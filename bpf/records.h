@@ -28,6 +28,14 @@ struct rec_head {
 
 /* --- thread.bpf.c --- */
 
+/* REC_THREAD: one a task. */
+struct thread_rec {
+	struct rec_head head;
+	__u32 tgid, tid; /* in the reader's pid namespace */
+	char comm[16];
+	__u64 regs[21]; /* struct pt_regs */
+};
+
 /* --- process.bpf.c, vma.bpf.c --- */
 
 /* --- file.bpf.c --- */

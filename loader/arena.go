@@ -1,0 +1,96 @@
+package loader
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// arena is populated memory that iterators are read into. It grows by whole
+// chunks, so that what has been read never moves.
+type arena struct {
+	chunks []chunk
+	cur    int
+}
+
+type chunk struct {
+	mem  []byte
+	used int
+}
+
+const (
+	arenaFirst = 256 << 10 // bytes
+	arenaMost  = 64 << 20  // the largest chunk by which an arena grows
+)
+
+// reserve makes room for n bytes in all without a page fault.
+func (a *arena) reserve(n int) error {
+	for _, c := range a.chunks {
+		n -= len(c.mem) - seqSize
+	}
+	if n <= 0 && len(a.chunks) > 0 {
+		return nil
+	}
+	return a.grow(n)
+}
+
+func (a *arena) grow(n int) error {
+	n = (max(n, arenaFirst) + seqSize + arenaFirst - 1) &^ (arenaFirst - 1)
+	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return fmt.Errorf("map %d bytes for records: %w", n, err)
+	}
+	a.chunks = append(a.chunks, chunk{mem: mem})
+	return nil
+}
+
+// room is free memory for at least one full read of an iterator.
+func (a *arena) room() ([]byte, error) {
+	for ; a.cur < len(a.chunks); a.cur++ {
+		if c := &a.chunks[a.cur]; len(c.mem)-c.used >= seqSize {
+			return c.mem[c.used:], nil
+		}
+	}
+	if err := a.grow(min(a.size(), arenaMost)); err != nil {
+		return nil, err
+	}
+	return a.room()
+}
+
+// take counts n bytes of what room returned as used.
+func (a *arena) take(n int) { a.chunks[a.cur].used += n }
+
+// size is the number of bytes in use.
+func (a *arena) size() int {
+	n := 0
+	for _, c := range a.chunks {
+		n += c.used
+	}
+	return n
+}
+
+func (a *arena) reset() {
+	for i := range a.chunks {
+		a.chunks[i].used = 0
+	}
+	a.cur = 0
+}
+
+func (a *arena) free() {
+	for _, c := range a.chunks {
+		_ = unix.Munmap(c.mem)
+	}
+	a.chunks, a.cur = nil, 0
+}
+
+// each calls f with every record, in the order in which they were read, until
+// f returns an error. A record is valid as long as the session is.
+func (a *arena) each(f func(rec []byte) error) error {
+	for _, c := range a.chunks {
+		if err := eachRecord(c.mem[:c.used], f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

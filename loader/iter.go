@@ -1,0 +1,57 @@
+package loader
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// A seq_file of the kernel's BPF iterators hands out at most this much at once
+// (bpf_seq_read: PAGE_SIZE << 3), and only whole program calls.
+var seqSize = unix.Getpagesize() << 3
+
+// reader is one iterator over one thread group.
+type reader struct {
+	pid int
+	fd  int // -1: read to its end, or never opened
+}
+
+// open makes a fresh iterator, which can be read once.
+func (r *reader) open(progFD int) error {
+	r.close()
+	fd, err := createIter(progFD, r.pid)
+	if err != nil {
+		return err
+	}
+	r.fd = fd
+	return nil
+}
+
+func (r *reader) close() {
+	if r.fd >= 0 {
+		_ = unix.Close(r.fd)
+		r.fd = -1
+	}
+}
+
+// read reads the iterator to its end into a. It makes no call but read(2) as
+// long as the arena is large enough.
+func (r *reader) read(a *arena) error {
+	for {
+		p, err := a.room()
+		if err != nil {
+			return err
+		}
+		n, errno := readInto(r.fd, p)
+		switch {
+		case errno == 0 && n == 0:
+			return nil
+		case errno == 0:
+			a.take(n)
+		case errno == unix.EAGAIN || errno == unix.EINTR:
+			// EAGAIN: a million objects went by without output
+		default:
+			return fmt.Errorf("read iterator of pid %d: %w", r.pid, errno)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package loader
+
+import (
+	"fmt"
+
+	"github.com/fastcr/fastcr"
+)
+
+// Session reads the state of one process tree. It is used by one goroutine at
+// a time:
+//
+//	s, err := l.NewSession(pids) // running: iterators made, memory populated
+//	s.Collect()                  // a look at the running tree: how much there is
+//	s.Rearm()                    // fresh iterators, room for more than that
+//	freeze; s.Add(forked); s.Collect(); s.EachFile(…); thaw
+//	tree, err := s.Decode()
+type Session struct {
+	l       *Loader
+	pids    []int
+	streams []stream
+}
+
+// stream is one source's iterators, one a process, and what they gave.
+type stream struct {
+	src     *source
+	progFD  int
+	readers []reader
+	arena   arena
+}
+
+// NewSession makes the iterators over these processes (thread group ids in
+// fastcr's pid namespace) and memory for what they will give.
+func (l *Loader) NewSession(pids []int) (*Session, error) {
+	s := &Session{l: l, streams: make([]stream, len(sources))}
+	for i := range s.streams {
+		st := &s.streams[i]
+		st.src, st.progFD = &sources[i], l.progs[i].FD()
+		if err := st.arena.reserve(arenaFirst); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	if err := s.Add(pids); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Add takes further processes in, which were forked since.
+func (s *Session) Add(pids []int) error {
+	for _, pid := range pids {
+		for i := range s.streams {
+			st := &s.streams[i]
+			r := reader{pid: pid, fd: -1}
+			if err := r.open(st.progFD); err != nil {
+				return fmt.Errorf("%s: %w", st.src.name, err)
+			}
+			st.readers = append(st.readers, r)
+		}
+		s.pids = append(s.pids, pid)
+	}
+	return nil
+}
+
+// Rearm makes Collect callable again. What was read before is forgotten, but
+// memory is made ready for half as much again. Processes that are gone are
+// dropped with keep: only the pids that it returns true for stay; nil keeps all.
+func (s *Session) Rearm(keep func(pid int) bool) error {
+	if keep != nil {
+		s.drop(keep)
+	}
+	for i := range s.streams {
+		st := &s.streams[i]
+		n := st.arena.size()
+		st.arena.reset()
+		if err := st.arena.reserve(n + n/2); err != nil {
+			return err
+		}
+		for j := range st.readers {
+			if err := st.readers[j].open(st.progFD); err != nil {
+				return fmt.Errorf("%s: %w", st.src.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Session) drop(keep func(pid int) bool) {
+	for i := range s.streams {
+		st := &s.streams[i]
+		kept := st.readers[:0]
+		for _, r := range st.readers {
+			if keep(r.pid) {
+				kept = append(kept, r)
+			} else {
+				r.close()
+			}
+		}
+		st.readers = kept
+	}
+	pids := s.pids[:0]
+	for _, pid := range s.pids {
+		if keep(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	s.pids = pids
+}
+
+// Collect reads every iterator to its end. Inside the freeze this is all there is.
+func (s *Session) Collect() error {
+	for i := range s.streams {
+		st := &s.streams[i]
+		for j := range st.readers {
+			if err := st.readers[j].read(&st.arena); err != nil {
+				return fmt.Errorf("%s: %w", st.src.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// each calls f with every raw record of the named source.
+func (s *Session) each(name string, f func(rec []byte) error) error {
+	for i := range s.streams {
+		if st := &s.streams[i]; st.src.name == name {
+			return st.arena.each(f)
+		}
+	}
+	return nil
+}
+
+// Decode turns what the last Collect read into a tree.
+func (s *Session) Decode() (*fastcr.Tree, error) {
+	b := newBuilder()
+	for i := range s.streams {
+		st := &s.streams[i]
+		err := st.arena.each(func(rec []byte) error { return st.src.decode(rec, b) })
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", st.src.name, err)
+		}
+	}
+	return b.tree(), nil
+}
+
+// Close releases iterators and memory. A decoded tree stays valid.
+func (s *Session) Close() {
+	for i := range s.streams {
+		st := &s.streams[i]
+		for j := range st.readers {
+			st.readers[j].close()
+		}
+		st.arena.free()
+	}
+	s.streams = nil
+}
