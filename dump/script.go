@@ -1,0 +1,48 @@
+package dump
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// The actions at which criu runs its scripts during a dump of a host process.
+const (
+	actionPreDump  = "pre-dump"
+	actionPostDump = "post-dump"
+)
+
+// ScriptError is an action script that exited with a code other than 0. After
+// a post-dump script's refusal the images are complete and the target runs on.
+type ScriptError struct {
+	Path, Action string
+	Code         int
+}
+
+func (e *ScriptError) Error() string {
+	return fmt.Sprintf("action script %s exited with %d at %s", e.Path, e.Code, e.Action)
+}
+
+// runScripts runs every --action-script with criu's environment:
+// CRTOOLS_SCRIPT_ACTION, CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID.
+func (o *Options) runScripts(action string) error {
+	for _, path := range o.ActionScripts {
+		cmd := exec.Command(path)
+		cmd.Env = append(os.Environ(),
+			"CRTOOLS_SCRIPT_ACTION="+action,
+			"CRTOOLS_IMAGE_DIR="+o.ImagesDir,
+			"CRTOOLS_INIT_PID="+strconv.Itoa(o.PID))
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		switch {
+		case errors.As(err, &exit):
+			return &ScriptError{Path: path, Action: action, Code: exit.ExitCode()}
+		case err != nil:
+			return fmt.Errorf("action script %s at %s: %w", path, action, err)
+		}
+	}
+	return nil
+}
