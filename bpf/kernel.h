@@ -50,12 +50,148 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	struct list_head list;
+	sigset_t signal;
+};
+
+typedef struct kernel_siginfo {
+	int si_signo;
+} kernel_siginfo_t;
+
+struct sigqueue {
+	struct list_head list;
+	int flags;
+	kernel_siginfo_t info;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+/* Read as 8 bytes: u32 cap[2] before v6.3 (f122a08b197d). */
+typedef struct {
+	__u64 val;
+} kernel_cap_t;
+
+struct group_info {
+	int ngroups;
+	kgid_t gid[0];
+};
+
+struct cred {
+	kuid_t uid, suid, euid, fsuid;
+	kgid_t gid, sgid, egid, fsgid;
+	unsigned int securebits;
+	kernel_cap_t cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
+	struct group_info *group_info;
+};
+
+struct sock_fprog_kern {
+	__u16 len;
+	void *filter;
+};
+
+struct bpf_prog {
+	struct sock_fprog_kern *orig_prog;
+};
+
+struct seccomp_filter {
+	bool log;
+	struct seccomp_filter *prev;
+	struct bpf_prog *prog;
+};
+
+struct seccomp {
+	int mode;
+	struct seccomp_filter *filter;
+};
+
+struct restart_block {
+	union {
+		struct {
+			int clockid;
+			unsigned int type;
+			void *rmtp;
+			__u64 expires;
+		} nanosleep;
+	};
+};
+
+union fpregs_state {
+	char __padding[1];
+};
+
+struct fpstate {
+	unsigned int size;
+	__u64 user_xfeatures;
+	union fpregs_state regs;
+};
+
+struct fpu {
+	struct fpstate *fpstate;
+};
+
+struct desc_struct {
+	__u16 limit0;
+};
+
+struct thread_struct {
+	struct desc_struct tls_array[3];
+	unsigned short es, ds, fsindex, gsindex;
+	unsigned long fsbase, gsbase;
+	__u32 pkru;
+};
+
+struct signal_struct {
+	struct sigpending shared_pending;
+};
+
+struct fs_struct;
+struct files_struct;
+struct sighand_struct;
+
 struct task_struct {
 	int pid;
 	int tgid;
 	struct pid *thread_pid;
 	struct task_struct *group_leader;
 	char comm[16];
+	unsigned int __state;
+	unsigned int ptrace;
+	int static_prio;
+	unsigned int rt_priority;
+	unsigned int policy;
+	int pdeath_signal;
+	unsigned int restore_sigmask : 1;
+	unsigned long atomic_flags;
+	struct restart_block restart_block;
+	int *clear_child_tid;
+	const struct cred *real_cred;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	sigset_t blocked;
+	sigset_t saved_sigmask;
+	struct sigpending pending;
+	unsigned long sas_ss_sp;
+	unsigned long sas_ss_size;
+	unsigned int sas_ss_flags;
+	struct seccomp seccomp;
+	struct thread_struct thread;
 };
 
 struct bpf_iter__task {

@@ -8,8 +8,8 @@
 
 enum rec_type {
 	REC_THREAD = 1,
-	REC_THREAD_FPU,
 	REC_THREAD_SIGINFO,
+	REC_THREAD_GROUPS,
 	REC_THREAD_SECCOMP,
 	REC_PROCESS = 32,
 	REC_PROCESS_SIGINFO,
@@ -28,12 +28,103 @@ struct rec_head {
 
 /* --- thread.bpf.c --- */
 
-/* REC_THREAD: one a task. */
+/* struct rseq_cs of uapi/linux/rseq.h, with the flags of struct rseq itself. */
+struct thread_rseq {
+	__u64 ptr; /* task->rseq, 0: not registered */
+	__u32 len, sig;
+	__u64 cs;       /* rseq->rseq_cs; read only when not in a system call */
+	__u32 flags;    /* rseq->flags */
+	__u32 unread;   /* the target's memory could not be read */
+	__u32 cs_version, cs_flags;
+	__u64 start_ip, post_commit_offset, abort_ip;
+};
+
+/* struct cred. */
+struct thread_cred {
+	__u32 uid, gid, euid, egid, suid, sgid, fsuid, fsgid;
+	__u64 cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
+	__u32 securebits;
+	__u32 ngroups;
+};
+
+/*
+ * REC_THREAD: one a task. After it come fpu_size bytes of struct fpstate.regs
+ * as the kernel keeps them, padded to 8.
+ */
 struct thread_rec {
 	struct rec_head head;
 	__u32 tgid, tid; /* in the reader's pid namespace */
 	char comm[16];
 	__u64 regs[21]; /* struct pt_regs */
+	__u64 fsbase, gsbase;
+	__u16 ds, es, fs, gs;
+	__u64 tls[3];
+	__u64 files, fs_struct, sighand; /* addresses */
+	__u64 blocked, saved_sigmask;
+	__u64 pending, shared_pending; /* sets */
+	__u64 sas_sp, sas_size;
+	__u32 sas_flags, restore_sigmask;
+	__u32 state, ptrace;
+	__s32 static_prio;
+	__u32 policy, rt_priority;
+	__u32 pdeath_signal;
+	__u64 robust_list, clear_child_tid;
+	struct thread_rseq rseq;
+	struct thread_cred cred;
+	__u32 no_new_privs;
+	__u32 seccomp_mode;
+	__u64 seccomp_filter; /* address of the newest */
+	/* restart_block, as its nanosleep member lies */
+	__u32 restart_clockid, restart_type;
+	__u64 restart_rmtp, restart_expires; /* restart_expires is 0 or nanoseconds left */
+	__u64 user_xfeatures;
+	__u32 pkru;
+	__u32 fpu_size; /* bytes */
+	__u32 nsiginfo; /* entries of the pending list in the sub-record that follows */
+	__u32 more;     /* MORE_*: what did not fit and is read with thread_more */
+};
+
+enum thread_more {
+	MORE_SIGINFO = 1,
+	MORE_GROUPS = 2,
+	MORE_SECCOMP = 4,
+};
+
+/* REC_THREAD_SIGINFO: the first 48 bytes (kernel_siginfo) of queued signals, n of them. */
+struct thread_siginfo {
+	struct rec_head head;
+	__u32 tgid, tid;
+	__u32 n;
+	__u32 first; /* place of the first one in the queue */
+};
+
+/* REC_THREAD_GROUPS: n supplementary groups, 4 bytes each, padded to 8. */
+struct thread_groups {
+	struct rec_head head;
+	__u32 tgid, tid;
+	__u32 n;
+	__u32 first;
+};
+
+/*
+ * REC_THREAD_SECCOMP: one filter of a thread's chain, or a part of a long one:
+ * n instructions (struct sock_filter, 8 bytes) from first on follow.
+ */
+struct thread_seccomp {
+	struct rec_head head;
+	__u32 tgid, tid;
+	__u64 filter, prev; /* addresses; prev 0: the oldest */
+	__u32 len;          /* instructions in all */
+	__u32 flags;        /* SECCOMP_FILTER_FLAG_* */
+	__u32 n, first;
+};
+
+/* What thread_more is asked for; the reader's leader holds it. */
+struct thread_cursor {
+	__u32 tid;  /* in the reader's pid namespace */
+	__u32 what; /* MORE_* */
+	__u64 skip; /* list entries, groups or instructions of filter */
+	__u64 filter;
 };
 
 /* --- process.bpf.c, vma.bpf.c --- */
