@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Where kernels differ: one accessor a rename, with the commit that made it.
+ */
+#ifndef FASTCR_DRIFT_H
+#define FASTCR_DRIFT_H
+
+#include "kernel.h"
+
+void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+/*
+ * A pointer whose fields are read directly. Each load through a trusted pointer
+ * costs the verifier a search of BTF by name; through bpf_rdonly_cast's result
+ * it does not. Kernels before v6.2 (a35b9af4ec2c) have no such cast: there the
+ * pointer is used as it is.
+ */
+#define plain(type, ptr)                                                         \
+	({                                                                       \
+		void *__p = (void *)(ptr);                                       \
+		if (bpf_rdonly_cast)                                             \
+			__p = bpf_rdonly_cast(__p, bpf_core_type_id_kernel(type)); \
+		(type *)__p;                                                     \
+	})
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct thread_struct___embedded {
+	struct fpu fpu;
+};
+
+struct task_struct___embedded {
+	struct thread_struct___embedded thread;
+};
+
+struct task_struct___direct {
+	void *robust_list;
+	void *rseq;
+	__u32 rseq_len, rseq_sig;
+};
+
+struct futex_sched_data {
+	void *robust_list;
+};
+
+struct rseq_data {
+	void *usrptr;
+	__u32 len, sig;
+};
+
+struct task_struct___grouped {
+	struct futex_sched_data futex;
+	struct rseq_data rseq;
+};
+
+#pragma clang attribute pop
+
+/* v6.16 (cb7ca40a3882) moved struct fpu out of thread_struct, to task_struct's end. */
+static __always_inline struct fpu *task_fpu(void *task)
+{
+	struct task_struct___embedded *t = task;
+
+	if (bpf_core_field_exists(t->thread.fpu))
+		return (struct fpu *)__builtin_preserve_access_index(&t->thread.fpu);
+	return task + bpf_core_type_size(struct task_struct);
+}
+
+/* v7.2 put robust_list into task_struct.futex. */
+static __always_inline __u64 task_robust_list(void *task)
+{
+	struct task_struct___direct *d = task;
+	struct task_struct___grouped *g = task;
+
+	if (bpf_core_field_exists(d->robust_list))
+		return (__u64)d->robust_list;
+	return (__u64)g->futex.robust_list;
+}
+
+struct rseq_registration {
+	__u64 ptr;
+	__u32 len, sig;
+};
+
+/* v7.2 put rseq* into task_struct.rseq; before v6.3 (ee3e3ac05c26) there was no rseq_len: it is 32. */
+static __always_inline struct rseq_registration task_rseq(void *task)
+{
+	struct task_struct___direct *d = task;
+	struct task_struct___grouped *g = task;
+	struct rseq_registration r = {};
+
+	if (bpf_core_field_exists(g->rseq.usrptr)) {
+		r.ptr = (__u64)g->rseq.usrptr;
+		r.len = g->rseq.len;
+		r.sig = g->rseq.sig;
+	} else if (bpf_core_field_exists(d->rseq_sig)) {
+		r.ptr = (__u64)d->rseq;
+		r.sig = d->rseq_sig;
+		r.len = bpf_core_field_exists(d->rseq_len) ? d->rseq_len : 32;
+	}
+	return r;
+}
+
+#endif
