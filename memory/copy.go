@@ -171,7 +171,8 @@ func (c *Copier) work(w *worker) {
 			return
 		}
 		if err := c.copyChunk(w, &c.chunks[i]); err != nil {
-			c.err.CompareAndSwap(nil, &err)
+			failed := err // escapes, and only here
+			c.err.CompareAndSwap(nil, &failed)
 		}
 	}
 }
