@@ -1,0 +1,49 @@
+# fastcr's targets; `make help` lists them.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w $(if $(VERSION),-X main.release=$(VERSION))
+
+.DEFAULT_GOAL := build
+.PHONY: build generate demo test bench lint check-generated fmt clean install help
+
+build: ## bin/fastcr, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/fastcr ./cmd/fastcr
+
+generate: ## compile bpf/ again (clang 14)
+	scripts/setup-build generate
+	$(GO) generate ./loader
+
+demo: build ## dump and restore a counting program before your eyes
+	scripts/setup-build test
+	scripts/demo
+
+test: build ## all tests, against the real criu
+	scripts/setup-build test
+	FASTCR_CRIU="$$(scripts/setup-criu)" $(GO) test -count=1 -timeout 20m ./...
+
+bench: build ## micro-benchmarks, and freeze time in turn with criu's
+	scripts/setup-build test
+	FASTCR_CRIU="$$(scripts/setup-criu)" $(GO) test -run '^$$' -bench . -timeout 30m ./...
+
+lint: check-generated ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+check-generated: ## the committed BPF objects are those of their sources
+	scripts/check-generated
+
+fmt: ## gofmt everything
+	gofmt -w .
+
+clean: ## remove what was built
+	rm -rf bin
+
+install: build ## binary and manual page
+	install -D -m 755 bin/fastcr $(DESTDIR)$(PREFIX)/sbin/fastcr
+	install -D -m 644 docs/fastcr.8 $(DESTDIR)$(PREFIX)/share/man/man8/fastcr.8
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
