@@ -48,8 +48,8 @@ struct thread_cred {
 };
 
 /*
- * REC_THREAD: one a task. After it come fpu_size bytes of struct fpstate.regs
- * as the kernel keeps them, padded to 8.
+ * REC_THREAD: one a task, after its sub-records. In it, behind the struct, are
+ * fpu_size bytes of struct fpstate.regs as the kernel keeps them, padded to 8.
  */
 struct thread_rec {
 	struct rec_head head;
@@ -80,7 +80,7 @@ struct thread_rec {
 	__u64 user_xfeatures;
 	__u32 pkru;
 	__u32 fpu_size; /* bytes */
-	__u32 nsiginfo; /* entries of the pending list in the sub-record that follows */
+	__u32 nsiginfo; /* REC_THREAD_SIGINFO records that came before this one */
 	__u32 more;     /* MORE_*: what did not fit and is read with thread_more */
 };
 
@@ -90,12 +90,12 @@ enum thread_more {
 	MORE_SECCOMP = 4,
 };
 
-/* REC_THREAD_SIGINFO: the first 48 bytes (kernel_siginfo) of queued signals, n of them. */
+/* REC_THREAD_SIGINFO: one queued signal. */
 struct thread_siginfo {
 	struct rec_head head;
 	__u32 tgid, tid;
-	__u32 n;
-	__u32 first; /* place of the first one in the queue */
+	__u64 place;   /* in the queue, from 0 */
+	__u8 info[48]; /* struct kernel_siginfo */
 };
 
 /* REC_THREAD_GROUPS: n supplementary groups, 4 bytes each, padded to 8. */
@@ -120,7 +120,7 @@ struct thread_seccomp {
 };
 
 /* What thread_more is asked for; the reader's leader holds it. */
-struct thread_cursor {
+struct thread_place {
 	__u32 tid;  /* in the reader's pid namespace */
 	__u32 what; /* MORE_* */
 	__u64 skip; /* list entries, groups or instructions of filter */

@@ -94,3 +94,26 @@ func (a *arena) each(f func(rec []byte) error) error {
 	}
 	return nil
 }
+
+// mark is a place in what has been read.
+type mark struct{ chunk, used int }
+
+// mark is the end of what has been read so far.
+func (a *arena) mark() mark {
+	if a.cur >= len(a.chunks) {
+		return mark{chunk: a.cur}
+	}
+	return mark{a.cur, a.chunks[a.cur].used}
+}
+
+// since calls f with every record read after m.
+func (a *arena) since(m mark, f func(rec []byte) error) error {
+	for i := m.chunk; i < len(a.chunks); i++ {
+		c := &a.chunks[i]
+		if err := eachRecord(c.mem[m.used:c.used], f); err != nil {
+			return err
+		}
+		m.used = 0
+	}
+	return nil
+}

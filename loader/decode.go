@@ -45,6 +45,8 @@ type builder struct {
 	list    []*fastcr.File // as first seen
 	fds     map[fastcr.KObj]map[int]bool
 	tables  map[fastcr.KObj][]fastcr.FD
+	frozen  map[*fastcr.Thread]*frozen
+	filters filters
 }
 
 func newBuilder() *builder {
@@ -54,6 +56,8 @@ func newBuilder() *builder {
 		files:   map[fastcr.KObj]*fastcr.File{},
 		fds:     map[fastcr.KObj]map[int]bool{},
 		tables:  map[fastcr.KObj][]fastcr.FD{},
+		frozen:  map[*fastcr.Thread]*frozen{},
+		filters: filters{},
 	}
 }
 
@@ -113,7 +117,10 @@ func (b *builder) addFD(table fastcr.KObj, fd fastcr.FD) {
 
 // tree is what was read: the root first, parents before their children, every
 // descriptor table with the first process that has it.
-func (b *builder) tree() *fastcr.Tree {
+func (b *builder) tree() (*fastcr.Tree, error) {
+	if err := b.settle(); err != nil {
+		return nil, err
+	}
 	t := &fastcr.Tree{Files: b.list}
 	children := map[int][]*fastcr.Process{}
 	for _, p := range b.order {
@@ -133,5 +140,5 @@ func (b *builder) tree() *fastcr.Tree {
 			given[p.FilesID] = true
 		}
 	}
-	return t
+	return t, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+	"strings"
 )
 
 // Options say how the programs are had. The zero value is right for a dump.
@@ -19,21 +20,27 @@ type Options struct {
 
 // Loader holds the loaded programs. Several sessions may use it, one after the other.
 type Loader struct {
-	progs []*ebpf.Program // as sources
-	colls []*ebpf.Collection
+	objects []object // as sources
+}
+
+// object is what one source's object file became.
+type object struct {
+	coll *ebpf.Collection
+	prog *ebpf.Program // the iterator that every dump reads
+	more more
 }
 
 // Load loads every program. Errors wrap ebpf.VerifierError or, on a kernel
 // without BTF or iterators, ebpf.ErrNotSupported.
 func Load(opts Options) (*Loader, error) {
-	l := &Loader{progs: make([]*ebpf.Program, len(sources)), colls: make([]*ebpf.Collection, len(sources))}
+	l := &Loader{objects: make([]object, len(sources))}
 	cache := btf.NewCache()
 	if _, err := cache.Kernel(); err != nil {
 		return nil, fmt.Errorf("read the kernel's type information: %w", err)
 	}
 	errs := make(chan error, len(sources))
 	for i := range sources {
-		go func() { errs <- l.loadSource(i, cache) }()
+		go func() { errs <- l.objects[i].load(&sources[i], cache) }()
 	}
 	var err error
 	for range sources {
@@ -46,23 +53,26 @@ func Load(opts Options) (*Loader, error) {
 	return l, nil
 }
 
-func (l *Loader) loadSource(i int, cache *btf.Cache) error {
-	src := &sources[i]
+func (o *object) load(src *source, cache *btf.Cache) error {
 	spec, err := src.spec()
 	if err != nil {
 		return fmt.Errorf("read program %s: %w", src.name, err)
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: cache})
+	o.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: cache})
 	if err != nil {
 		return fmt.Errorf("load program %s: %w", src.name, err)
 	}
-	l.colls[i] = coll
-	for name, p := range spec.Programs {
-		if p.AttachType == ebpf.AttachTraceIter {
-			l.progs[i] = coll.Programs[name]
+	for name, p := range o.coll.Programs {
+		switch {
+		case spec.Programs[name].AttachType != ebpf.AttachTraceIter:
+		case strings.HasPrefix(name, morePrefix):
+			o.more.prog = p
+		default:
+			o.prog = p
 		}
 	}
-	if l.progs[i] == nil {
+	o.more.cursor = o.coll.Maps[src.name+cursorSuffix]
+	if o.prog == nil {
 		return fmt.Errorf("load program %s: no iterator in its object", src.name)
 	}
 	return nil
@@ -70,10 +80,10 @@ func (l *Loader) loadSource(i int, cache *btf.Cache) error {
 
 // Close unloads the programs. Sessions must be closed before.
 func (l *Loader) Close() {
-	for _, c := range l.colls {
-		if c != nil {
-			c.Close()
+	for _, o := range l.objects {
+		if o.coll != nil {
+			o.coll.Close()
 		}
 	}
-	l.colls, l.progs = nil, nil
+	l.objects = nil
 }

@@ -2,6 +2,9 @@ package loader
 
 import (
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
 )
@@ -16,6 +19,7 @@ import (
 //	tree, err := s.Decode()
 type Session struct {
 	l       *Loader
+	self    int // pidfd of fastcr: whose cursor the programs read
 	pids    []int
 	streams []stream
 }
@@ -24,6 +28,7 @@ type Session struct {
 type stream struct {
 	src     *source
 	progFD  int
+	more    *more
 	readers []reader
 	arena   arena
 }
@@ -31,10 +36,14 @@ type stream struct {
 // NewSession makes the iterators over these processes (thread group ids in
 // fastcr's pid namespace) and memory for what they will give.
 func (l *Loader) NewSession(pids []int) (*Session, error) {
-	s := &Session{l: l, streams: make([]stream, len(sources))}
+	self, err := unix.PidfdOpen(unix.Getpid(), 0)
+	if err != nil {
+		return nil, fmt.Errorf("open own pidfd: %w", err)
+	}
+	s := &Session{l: l, self: self, streams: make([]stream, len(sources))}
 	for i := range s.streams {
 		st := &s.streams[i]
-		st.src, st.progFD = &sources[i], l.progs[i].FD()
+		st.src, st.progFD, st.more = &sources[i], l.objects[i].prog.FD(), &l.objects[i].more
 		if err := st.arena.reserve(arenaFirst); err != nil {
 			s.Close()
 			return nil, err
@@ -64,12 +73,8 @@ func (s *Session) Add(pids []int) error {
 }
 
 // Rearm makes Collect callable again. What was read before is forgotten, but
-// memory is made ready for half as much again. Processes that are gone are
-// dropped with keep: only the pids that it returns true for stay; nil keeps all.
-func (s *Session) Rearm(keep func(pid int) bool) error {
-	if keep != nil {
-		s.drop(keep)
-	}
+// memory is made ready for half as much again.
+func (s *Session) Rearm() error {
 	for i := range s.streams {
 		st := &s.streams[i]
 		n := st.arena.size()
@@ -86,26 +91,20 @@ func (s *Session) Rearm(keep func(pid int) bool) error {
 	return nil
 }
 
-func (s *Session) drop(keep func(pid int) bool) {
+// Drop forgets processes that are gone.
+func (s *Session) Drop(pids []int) {
+	gone := func(pid int) bool { return slices.Contains(pids, pid) }
+	s.pids = slices.DeleteFunc(s.pids, gone)
 	for i := range s.streams {
 		st := &s.streams[i]
-		kept := st.readers[:0]
-		for _, r := range st.readers {
-			if keep(r.pid) {
-				kept = append(kept, r)
-			} else {
+		st.readers = slices.DeleteFunc(st.readers, func(r reader) bool {
+			if gone(r.pid) {
 				r.close()
+				return true
 			}
-		}
-		st.readers = kept
+			return false
+		})
 	}
-	pids := s.pids[:0]
-	for _, pid := range s.pids {
-		if keep(pid) {
-			pids = append(pids, pid)
-		}
-	}
-	s.pids = pids
 }
 
 // Collect reads every iterator to its end. Inside the freeze this is all there is.
@@ -116,6 +115,12 @@ func (s *Session) Collect() error {
 			if err := st.readers[j].read(&st.arena); err != nil {
 				return fmt.Errorf("%s: %w", st.src.name, err)
 			}
+		}
+		if st.src.rest == nil {
+			continue
+		}
+		if err := st.src.rest(s, st); err != nil {
+			return fmt.Errorf("%s: %w", st.src.name, err)
 		}
 	}
 	return nil
@@ -141,7 +146,7 @@ func (s *Session) Decode() (*fastcr.Tree, error) {
 			return nil, fmt.Errorf("decode %s: %w", st.src.name, err)
 		}
 	}
-	return b.tree(), nil
+	return b.tree()
 }
 
 // Close releases iterators and memory. A decoded tree stays valid.
@@ -152,6 +157,9 @@ func (s *Session) Close() {
 			st.readers[j].close()
 		}
 		st.arena.free()
+	}
+	if s.streams != nil {
+		_ = unix.Close(s.self)
 	}
 	s.streams = nil
 }

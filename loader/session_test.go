@@ -63,7 +63,7 @@ func TestSessionReadsProcess(t *testing.T) {
 	defer s.Close()
 	for round := range 2 {
 		if round == 1 {
-			if err := s.Rearm(nil); err != nil {
+			if err := s.Rearm(); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Add([]int{b}); err != nil {

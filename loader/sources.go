@@ -2,15 +2,20 @@ package loader
 
 import "github.com/cilium/ebpf"
 
-// source is one iterator program: where it comes from and who reads its
-// records. A new program is one entry here and one decode function.
+// source is one object file of BPF programs: where it comes from and who reads
+// its records. A new one is one entry here and one decode function.
+//
+// Its iterator program is the one that is not named more_*. It may have a
+// second one, named more_*, that starts at a cursor (see more.go), with a
+// task storage map named <name>_cursor.
 type source struct {
-	name   string                               // of the object, for errors and pins
-	spec   func() (*ebpf.CollectionSpec, error) // made by bpf2go; holds exactly one iterator program
+	name   string                               // for errors, pins and the cursor map
+	spec   func() (*ebpf.CollectionSpec, error) // made by bpf2go
 	decode func(rec []byte, b *builder) error   // pure: one record into the tree
+	rest   func(s *Session, st *stream) error   // reads what one pass leaves; nil: nothing is ever left
 }
 
 // sources are read in this order inside the freeze.
 var sources = []source{
-	{"thread", loadThread, decodeThread},
+	{name: "thread", spec: loadThread, decode: decodeThread, rest: restOfThreads},
 }

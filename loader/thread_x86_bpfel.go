@@ -13,6 +13,27 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type threadThreadGroups struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Tgid  uint32
+	Tid   uint32
+	N     uint32
+	First uint32
+}
+
+type threadThreadPlace struct {
+	_      structs.HostLayout
+	Tid    uint32
+	What   uint32
+	Skip   uint64
+	Filter uint64
+}
+
 type threadThreadRec struct {
 	_    structs.HostLayout
 	Head struct {
@@ -20,17 +41,126 @@ type threadThreadRec struct {
 		Type uint32
 		Len  uint32
 	}
-	Tgid uint32
-	Tid  uint32
-	Comm [16]int8
-	Regs [21]uint64
+	Tgid           uint32
+	Tid            uint32
+	Comm           [16]int8
+	Regs           [21]uint64
+	Fsbase         uint64
+	Gsbase         uint64
+	Ds             uint16
+	Es             uint16
+	Fs             uint16
+	Gs             uint16
+	Tls            [3]uint64
+	Files          uint64
+	FsStruct       uint64
+	Sighand        uint64
+	Blocked        uint64
+	SavedSigmask   uint64
+	Pending        uint64
+	SharedPending  uint64
+	SasSp          uint64
+	SasSize        uint64
+	SasFlags       uint32
+	RestoreSigmask uint32
+	State          uint32
+	Ptrace         uint32
+	StaticPrio     int32
+	Policy         uint32
+	RtPriority     uint32
+	PdeathSignal   uint32
+	RobustList     uint64
+	ClearChildTid  uint64
+	Rseq           struct {
+		_                structs.HostLayout
+		Ptr              uint64
+		Len              uint32
+		Sig              uint32
+		Cs               uint64
+		Flags            uint32
+		Unread           uint32
+		CsVersion        uint32
+		CsFlags          uint32
+		StartIp          uint64
+		PostCommitOffset uint64
+		AbortIp          uint64
+	}
+	Cred struct {
+		_          structs.HostLayout
+		Uid        uint32
+		Gid        uint32
+		Euid       uint32
+		Egid       uint32
+		Suid       uint32
+		Sgid       uint32
+		Fsuid      uint32
+		Fsgid      uint32
+		CapInh     uint64
+		CapPrm     uint64
+		CapEff     uint64
+		CapBnd     uint64
+		CapAmb     uint64
+		Securebits uint32
+		Ngroups    uint32
+	}
+	NoNewPrivs     uint32
+	SeccompMode    uint32
+	SeccompFilter  uint64
+	RestartClockid uint32
+	RestartType    uint32
+	RestartRmtp    uint64
+	RestartExpires uint64
+	UserXfeatures  uint64
+	Pkru           uint32
+	FpuSize        uint32
+	Nsiginfo       uint32
+	More           uint32
+}
+
+type threadThreadScratch struct {
+	_    structs.HostLayout
+	Rec  threadThreadRec
+	Data [2944]uint8
+}
+
+type threadThreadSeccomp struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Tgid   uint32
+	Tid    uint32
+	Filter uint64
+	Prev   uint64
+	Len    uint32
+	Flags  uint32
+	N      uint32
+	First  uint32
+}
+
+type threadThreadSiginfo struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Tgid  uint32
+	Tid   uint32
+	Place uint64
+	Info  [48]uint8
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	threadProgDumpThread = "dump_thread"
+	threadMapThreadCursor  = "thread_cursor"
+	threadMapThreadScratch = "thread_scratch"
+	threadProgDumpThread   = "dump_thread"
+	threadProgMoreThread   = "more_thread"
 )
 
 // loadThread returns the embedded CollectionSpec for thread.
@@ -76,12 +206,15 @@ type threadSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type threadProgramSpecs struct {
 	DumpThread *ebpf.ProgramSpec `ebpf:"dump_thread"`
+	MoreThread *ebpf.ProgramSpec `ebpf:"more_thread"`
 }
 
 // threadMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type threadMapSpecs struct {
+	ThreadCursor  *ebpf.MapSpec `ebpf:"thread_cursor"`
+	ThreadScratch *ebpf.MapSpec `ebpf:"thread_scratch"`
 }
 
 // threadVariableSpecs contains global variables before they are loaded into the kernel.
@@ -110,10 +243,15 @@ func (o *threadObjects) Close() error {
 //
 // It can be passed to loadThreadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type threadMaps struct {
+	ThreadCursor  *ebpf.Map `ebpf:"thread_cursor"`
+	ThreadScratch *ebpf.Map `ebpf:"thread_scratch"`
 }
 
 func (m *threadMaps) Close() error {
-	return _ThreadClose()
+	return _ThreadClose(
+		m.ThreadCursor,
+		m.ThreadScratch,
+	)
 }
 
 // threadVariables contains all global variables after they have been loaded into the kernel.
@@ -127,11 +265,13 @@ type threadVariables struct {
 // It can be passed to loadThreadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type threadPrograms struct {
 	DumpThread *ebpf.Program `ebpf:"dump_thread"`
+	MoreThread *ebpf.Program `ebpf:"more_thread"`
 }
 
 func (p *threadPrograms) Close() error {
 	return _ThreadClose(
 		p.DumpThread,
+		p.MoreThread,
 	)
 }
 
