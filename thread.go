@@ -5,12 +5,12 @@ type Thread struct {
 	TID         int
 	Comm        string
 	State       uint32 // __state bits while frozen
-	Regs        Regs
+	Regs        Regs   // as they go into the image: an interrupted call is made again
 	FPU         []byte // standard-format XSAVE area, byte for byte what PTRACE_GETREGSET NT_X86_XSTATE gives
 	TLS         [3]TLSDesc
-	Mode32      bool // a 32-bit (compat) task
-	SyscallWait string
-	Restarted   bool // the image restarts a call that the freeze interrupted with EINTR
+	Mode32      bool   // a 32-bit (compat) task
+	Restarted   bool   // the image restarts a call that the freeze interrupted with EINTR
+	SyscallWait string // that call's name
 
 	Nice              int32
 	Policy            uint32
@@ -30,7 +30,7 @@ type Thread struct {
 	SighandID         KObj
 	Traced            bool   // a ptracer is attached
 	SavedSigmaskInUse bool   // restore_sigmask was set
-	RestartBlockLeft  uint64 // nanoseconds left of an interrupted clock_nanosleep and kin, 0: none
+	RestartBlockLeft  uint64 // nanoseconds left, if the last call was an interrupted sleep
 }
 
 // Regs are the general-purpose registers, segment bases included
@@ -54,7 +54,7 @@ type SigAltStack struct {
 type Rseq struct {
 	Ptr      uint64
 	Len, Sig uint32
-	CS       uint64 // rseq_cs pointer found in the user's struct rseq
+	CS       uint64 // rseq_cs pointer, where its flags say that a signal does not abort the section
 }
 
 // Creds are a task's credentials (struct cred).
