@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,11 +42,11 @@ func sleeper(t testing.TB) int {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for {
-		comm, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/comm")
+		call, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/syscall")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(comm) == "sleep\n" {
+		if nr, _, _ := strings.Cut(string(call), " "); nr == "230" || nr == "35" { // clock_nanosleep, nanosleep
 			break
 		}
 		time.Sleep(time.Millisecond)

@@ -21,24 +21,31 @@ import (
 func stop(t *testing.T, pid int) []int {
 	t.Helper()
 	runtime.LockOSThread()
-	dir, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var tids []int
-	for _, e := range dir {
-		tid, err := strconv.Atoi(e.Name())
+	for more := true; more; {
+		more = false
+		dir, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.PtraceSeize(tid); err != nil {
-			t.Fatalf("seize %d: %v", tid, err)
+		for _, e := range dir {
+			tid, err := strconv.Atoi(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(tids, tid) {
+				continue
+			}
+			more = true // threads that ran may have made others
+			if err := unix.PtraceSeize(tid); err != nil {
+				t.Fatalf("seize %d: %v", tid, err)
+			}
+			if err := unix.PtraceInterrupt(tid); err != nil {
+				t.Fatalf("interrupt %d: %v", tid, err)
+			}
+			wait(t, tid)
+			tids = append(tids, tid)
 		}
-		if err := unix.PtraceInterrupt(tid); err != nil {
-			t.Fatalf("interrupt %d: %v", tid, err)
-		}
-		wait(t, tid)
-		tids = append(tids, tid)
 	}
 	t.Cleanup(func() {
 		for _, tid := range tids {
