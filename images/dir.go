@@ -1,0 +1,199 @@
+package images
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// inventoryName is the image that makes a directory a checkpoint.
+const inventoryName = "inventory.img"
+
+// Dir is an images directory in the making. Images are written into a
+// temporary directory on the same file system and moved into place by Commit,
+// inventory.img last: a directory without it was never finished.
+type Dir struct {
+	path  string // where the images will be
+	tmp   string // where they are until Commit
+	moved []string
+}
+
+// Create prepares to write a checkpoint into the existing directory path, which must
+// hold no images. A symbolic link is followed, as criu does.
+func Create(path string) (*Dir, error) {
+	st, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("images directory %s does not exist: make it first", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("images directory: %w", err)
+	}
+	if !st.IsDir() {
+		return nil, fmt.Errorf("images directory %s is not a directory", path)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("images directory: %w", err)
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return nil, fmt.Errorf("images directory: %w", err)
+	}
+	if err := checkEmpty(real); err != nil {
+		return nil, err
+	}
+	// Inside of the directory: it may be a mount point, whose sibling is
+	// another file system.
+	tmp, err := os.MkdirTemp(real, ".fastcr-")
+	if err != nil {
+		return nil, fmt.Errorf("images directory %s is not writable: %w", path, err)
+	}
+	return &Dir{path: real, tmp: tmp}, nil
+}
+
+// checkEmpty refuses a directory with images in it; logs and pid files may be there.
+func checkEmpty(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("images directory: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".img") {
+			return fmt.Errorf("images directory %s is not empty: it holds %s; give an empty one", path, e.Name())
+		}
+	}
+	return nil
+}
+
+// Path is where the images will be.
+func (d *Dir) Path() string { return d.path }
+
+// Temp is the directory that holds the images until Commit.
+func (d *Dir) Temp() string { return d.tmp }
+
+// Reserve says early when the file system has less than n bytes free.
+func (d *Dir) Reserve(n uint64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.tmp, &st); err != nil {
+		return fmt.Errorf("free space of images directory %s: %w", d.path, err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < n && st.Blocks > 0 {
+		return fmt.Errorf("images directory %s has %d MiB free, the checkpoint needs about %d MiB", d.path, free>>20, n>>20+1)
+	}
+	return nil
+}
+
+// create opens one image for writing.
+func (d *Dir) create(name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(d.tmp, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create image: %w", err)
+	}
+	return f, nil
+}
+
+// put writes a whole image.
+func (d *Dir) put(name string, w *writer) error {
+	f, err := d.create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(w.buf); err != nil {
+		f.Close()
+		return fmt.Errorf("write image %s: %w", name, err)
+	}
+	return f.Close()
+}
+
+// Commit makes every image durable and visible, inventory.img last.
+func (d *Dir) Commit() error {
+	entries, err := os.ReadDir(d.tmp)
+	if err != nil {
+		return fmt.Errorf("commit images: %w", err)
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	sort.Slice(names, func(i, j int) bool { return names[j] == inventoryName && names[i] != inventoryName })
+	if len(names) == 0 || names[len(names)-1] != inventoryName {
+		return errors.New("commit images: there is no inventory")
+	}
+	if err := d.sync(); err != nil {
+		return err
+	}
+	for i, name := range names {
+		if i == len(names)-1 { // everything else is durable before the inventory shows
+			if err := syncPath(d.path); err != nil {
+				return err
+			}
+		}
+		if err := d.move(name); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(d.tmp); err != nil {
+		return fmt.Errorf("commit images: %w", err)
+	}
+	return syncPath(d.path)
+}
+
+// move renames one image into place; it never replaces a file.
+func (d *Dir) move(name string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(d.tmp, name), unix.AT_FDCWD, filepath.Join(d.path, name), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EEXIST) && name == statsDump {
+		err = os.Rename(filepath.Join(d.tmp, name), filepath.Join(d.path, name))
+	}
+	if err != nil {
+		return fmt.Errorf("commit image %s: %w", name, err)
+	}
+	d.moved = append(d.moved, name)
+	return nil
+}
+
+// sync makes the file system write back what the images hold: one call,
+// however many files there are.
+func (d *Dir) sync() error {
+	fd, err := unix.Open(d.tmp, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("sync images: %w", err)
+	}
+	defer unix.Close(fd)
+	entries, err := os.ReadDir(d.tmp)
+	if err != nil {
+		return fmt.Errorf("sync images: %w", err)
+	}
+	for _, e := range entries {
+		if err := syncPath(filepath.Join(d.tmp, e.Name())); err != nil {
+			return err
+		}
+	}
+	return unix.Fsync(fd)
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync images: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", path, err)
+	}
+	return nil
+}
+
+// Abort removes everything that was written, unless Commit was complete.
+func (d *Dir) Abort() {
+	if _, err := os.Stat(filepath.Join(d.path, inventoryName)); err == nil {
+		return
+	}
+	for _, name := range d.moved {
+		os.Remove(filepath.Join(d.path, name))
+	}
+	os.RemoveAll(d.tmp)
+}

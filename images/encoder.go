@@ -1,0 +1,109 @@
+package images
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+
+	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/memory"
+)
+
+// Pages are the pages of one process, for its pagemap and pages images.
+type Pages interface {
+	// Runs are in ascending order of addresses.
+	Runs(pid int) []memory.Run
+	// WriteTo writes the bytes of all runs, in their order.
+	WriteTo(pid int, f *os.File) error
+	// Guards are the areas that MADV_GUARD_INSTALL guards.
+	Guards(pid int) []memory.Range
+}
+
+// EncodeOptions say what belongs into the images besides the tree.
+type EncodeOptions struct {
+	Pages   Pages
+	Shared  []Shared // shared memory objects
+	BuildID bool     // --file-validation buildid
+	// Ghosts are the contents of deleted files by device and inode.
+	Ghosts map[[2]uint64]*fastcr.GhostContent
+	// Pipes are the contents of pipes and FIFOs by inode number.
+	Pipes map[uint64]*fastcr.PipeContent
+	// Queues are the receive queues of unix sockets by inode number.
+	Queues map[uint64]*fastcr.SocketQueue
+	// OwnCgroups are fastcr's: processes elsewhere are moved there by the restore.
+	OwnCgroups []fastcr.Cgroup
+	CgroupMode string // --manage-cgroups
+	ShellJob   bool
+}
+
+// Shared is one shared anonymous memory object and its pages.
+type Shared struct {
+	ID   fastcr.ShmID
+	Runs []memory.Run // addresses are offsets into the object
+	Data func(f *os.File) error
+}
+
+// Encoder turns a tree into images. It is used once.
+type Encoder struct {
+	tree *fastcr.Tree
+	opts EncodeOptions
+
+	vm, fdTables, fs, sighand *objectIDs
+	files                     *fileTable
+	shm                       map[fastcr.ShmID]uint32
+	shmLast                   uint32
+	seccomp                   *seccompTable
+	cgroups                   *cgroupTable
+	pages                     uint32 // the last pages image's number
+}
+
+// NewEncoder prepares to encode tree.
+func NewEncoder(tree *fastcr.Tree, opts EncodeOptions) *Encoder {
+	return &Encoder{
+		tree: tree, opts: opts,
+		vm: newObjectIDs(), fdTables: newObjectIDs(), fs: newObjectIDs(), sighand: newObjectIDs(),
+		shm: map[fastcr.ShmID]uint32{}, seccomp: newSeccompTable(), cgroups: newCgroupTable(opts.OwnCgroups),
+		files: newFileTable(opts),
+	}
+}
+
+// WriteAll writes every image but stats-dump.
+func (e *Encoder) WriteAll(d *Dir) error {
+	for _, p := range e.tree.Processes {
+		if err := e.writeProcess(d, p); err != nil {
+			return fmt.Errorf("process %d: %w", p.PID, err)
+		}
+	}
+	if err := e.writeShared(d); err != nil {
+		return err
+	}
+	for _, write := range []func(*Dir) error{
+		e.writePstree, e.writeTTYInfo, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks,
+		e.writeFiles, e.writeSeccomp, writeTimens, e.writeCgroups, e.writeInventory,
+	} {
+		if err := write(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Encoder) writeProcess(d *Dir, p *fastcr.Process) error {
+	if p.State == fastcr.TaskDead {
+		return e.writeZombie(d, p)
+	}
+	for _, write := range []func(*Dir, *fastcr.Process) error{e.writeIDs, e.writeMM, e.writeFdinfo, e.writeFS, e.writePages, e.writeCores} {
+		if err := write(d, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runID is a random UUID: the inventory names the run that made it.
+func runID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,118 @@
+package images
+
+import (
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/tty"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// CRIU's numbers for terminals that are no pty.
+const (
+	consoleIndex = 1002
+	vtIndex      = 1004
+	cttyIndex    = 1006
+	serialIndex  = 1010
+)
+
+// Device numbers of terminals (Documentation/admin-guide/devices.txt).
+const (
+	majorVT      = 4
+	majorTTYAux  = 5
+	majorPtsLow  = 136
+	majorPtsHigh = 143
+)
+
+// ttyTable holds the terminals in the order in which they are met.
+type ttyTable struct{ infos []*tty.TtyInfoEntry }
+
+func (t *ttyTable) has(id uint32) bool {
+	for _, i := range t.infos {
+		if *i.Id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// ttyType is CRIU's type, index and side of a terminal, by the device that was opened.
+func ttyType(rdev uint64, d *fastcr.TTY) (typ tty.TtyType, index uint32, master bool) {
+	switch major, minor := unix.Major(rdev), unix.Minor(rdev); {
+	case major >= majorPtsLow && major <= majorPtsHigh:
+		return tty.TtyType_PTY, d.Index, false
+	case major == majorTTYAux && minor == 2:
+		return tty.TtyType_PTY, d.Index, true
+	case major == majorTTYAux && minor == 0:
+		return tty.TtyType_CTTY, cttyIndex, false
+	case major == majorTTYAux && minor == 1:
+		return tty.TtyType_CONSOLE, consoleIndex, false
+	case major == majorVT && minor < 64:
+		return tty.TtyType_VT, vtIndex, false
+	default:
+		return tty.TtyType_SERIAL, serialIndex, false
+	}
+}
+
+// encodeTTY writes the terminal's file, a regular file that keeps its path, and
+// the terminal itself once.
+func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
+	d, err := detail[fastcr.TTY](f)
+	if err != nil {
+		return err
+	}
+	typ, index, master := ttyType(f.Path.RDev, d)
+	infoID := index << 1
+	if master {
+		infoID++
+	}
+	reg := t.next()
+	if err := t.addRegular(reg, f.Path, f.Flags, f.Pos, f.Owner); err != nil {
+		return err
+	}
+	t.add(fdinfo.FdTypes_TTY, id, &fdinfo.FileEntry{Tty: &tty.TtyFileEntry{
+		Id: &id, TtyInfoId: &infoID, Flags: &f.Flags, Fown: ownerEntry(f.Owner), RegfId: &reg,
+	}})
+	if t.ttys.has(infoID) {
+		return nil
+	}
+	info := &tty.TtyInfoEntry{
+		Id: &infoID, Type: typ.Enum(), Locked: &d.PtyLocked, Exclusive: &d.Exclusive, PacketMode: &d.Packet,
+		Sid: u32(d.Session), Pgrp: u32(d.PGRP), Rdev: u32(f.Path.RDev), Dev: u32(f.Path.Dev), Uid: &f.Path.UID, Gid: &f.Path.GID,
+	}
+	if typ == tty.TtyType_PTY {
+		info.Pty = &tty.TtyPtyEntry{Index: &d.Index}
+	}
+	if !d.Hung {
+		info.Termios, info.TermiosLocked = termios(&d.Termios), termios(&d.TermiosLocked)
+		info.Winsize = &tty.WinsizeEntry{
+			WsRow: u32(d.Winsize.Row), WsCol: u32(d.Winsize.Col), WsXpixel: u32(d.Winsize.XPixel), WsYpixel: u32(d.Winsize.YPixel),
+		}
+	}
+	t.ttys.infos = append(t.ttys.infos, info)
+	return nil
+}
+
+func termios(k *fastcr.Termios) *tty.TermiosEntry {
+	e := &tty.TermiosEntry{
+		CIflag: &k.Iflag, COflag: &k.Oflag, CCflag: &k.Cflag, CLflag: &k.Lflag, CLine: u32(k.Line),
+		CIspeed: &k.Ispeed, COspeed: &k.Ospeed, CCc: make([]uint32, len(k.CC)),
+	}
+	for i, c := range k.CC {
+		e.CCc[i] = uint32(c)
+	}
+	return e
+}
+
+func (e *Encoder) writeTTYInfo(d *Dir) error {
+	if len(e.files.ttys.infos) == 0 {
+		return nil
+	}
+	w := newImage(magicTTYInfo)
+	for _, info := range e.files.ttys.infos {
+		if err := w.message(info); err != nil {
+			return err
+		}
+	}
+	return d.put("tty-info.img", w)
+}

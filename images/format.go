@@ -1,0 +1,120 @@
+// Package images writes and checks checkpoints in CRIU's format: protobuf
+// messages behind magic numbers, raw pages, and a directory whose
+// inventory.img is written last.
+//
+//	file = magic [magic] { u32 size, message }…
+package images
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Magic numbers of CRIU 1.x and newer images, little endian.
+const (
+	magicCommon  = 0x54564319 // begins every image
+	magicService = 0x55105940 // begins stats-dump
+
+	magicInventory  = 0x58313116
+	magicPstree     = 0x50273030
+	magicCore       = 0x55053847
+	magicIDs        = 0x54432030
+	magicMM         = 0x57492820
+	magicPagemap    = 0x56084025
+	magicFS         = 0x51403912
+	magicFdinfo     = 0x56213732
+	magicFiles      = 0x56303138
+	magicPipesData  = 0x56453709
+	magicFifoData   = 0x59333054
+	magicSkQueues   = 0x56264026
+	magicTTYInfo    = 0x59453036
+	magicSeccomp    = 0x64413049
+	magicTimens     = 0x43114433
+	magicCgroup     = 0x59383330
+	magicRemapFpath = 0x59133954
+	magicGhostFile  = 0x52583605
+	magicFileLocks  = 0x54323616
+	magicStats      = 0x57093306
+)
+
+// maxMessage bounds a message before memory is allocated for it, in bytes.
+const maxMessage = 64 << 20
+
+var errFormat = errors.New("not a CRIU image, or damaged")
+
+// writer builds one image in memory. The zero value is not usable: newWriter.
+type writer struct {
+	buf []byte
+}
+
+func newWriter(first, second uint32) *writer {
+	w := &writer{buf: make([]byte, 0, 4096)}
+	w.buf = binary.LittleEndian.AppendUint32(w.buf, first)
+	w.buf = binary.LittleEndian.AppendUint32(w.buf, second)
+	return w
+}
+
+// newImage begins a usual image.
+func newImage(magic uint32) *writer { return newWriter(magicCommon, magic) }
+
+// message appends one message with its size.
+func (w *writer) message(m proto.Message) error {
+	at := len(w.buf)
+	w.buf = append(w.buf, 0, 0, 0, 0)
+	var err error
+	if w.buf, err = (proto.MarshalOptions{}).MarshalAppend(w.buf, m); err != nil {
+		return fmt.Errorf("encode %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+	}
+	binary.LittleEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at-4))
+	return nil
+}
+
+// raw appends bytes that follow a message (CRIU's "extra" payload).
+func (w *writer) raw(b []byte) { w.buf = append(w.buf, b...) }
+
+// reader reads messages of one image.
+type reader struct {
+	r io.Reader
+}
+
+// newReader checks the magic numbers.
+func newReader(r io.Reader, first, second uint32) (*reader, error) {
+	var head [8]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("%w: no magic number", errFormat)
+	}
+	if binary.LittleEndian.Uint32(head[:]) != first || binary.LittleEndian.Uint32(head[4:]) != second {
+		return nil, fmt.Errorf("%w: wrong magic number %x", errFormat, head)
+	}
+	return &reader{r}, nil
+}
+
+// next reads the next message into m; io.EOF at the image's end.
+func (r *reader) next(m proto.Message) error {
+	var size [4]byte
+	if _, err := io.ReadFull(r.r, size[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.EOF
+		}
+		return fmt.Errorf("%w: truncated", errFormat)
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n > maxMessage {
+		return fmt.Errorf("%w: a message of %d bytes", errFormat, n)
+	}
+	b, err := io.ReadAll(io.LimitReader(r.r, int64(n)))
+	if err != nil {
+		return err
+	}
+	if len(b) != int(n) {
+		return fmt.Errorf("%w: truncated", errFormat)
+	}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return fmt.Errorf("%w: %w", errFormat, err)
+	}
+	return nil
+}

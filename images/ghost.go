@@ -1,0 +1,94 @@
+package images
+
+import (
+	"fmt"
+
+	ghost_file "github.com/checkpoint-restore/go-criu/v8/crit/images/ghost-file"
+	remap_file_path "github.com/checkpoint-restore/go-criu/v8/crit/images/remap-file-path"
+	criu_time "github.com/checkpoint-restore/go-criu/v8/crit/images/time"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// ghostTable holds the deleted files that travel in the images.
+type ghostTable struct {
+	contents map[[2]uint64]*fastcr.GhostContent
+	ids      map[[2]uint64]uint32
+	files    []fastcr.PathRef // by id
+	remaps   []*remap_file_path.RemapFilePathEntry
+}
+
+func newGhostTable(contents map[[2]uint64]*fastcr.GhostContent) ghostTable {
+	return ghostTable{contents: contents, ids: map[[2]uint64]uint32{}}
+}
+
+// remap says that the file entry id is a ghost.
+func (g *ghostTable) remap(id uint32, p fastcr.PathRef) error {
+	key := [2]uint64{p.Dev, p.Ino}
+	if p.Mode&unix.S_IFMT == unix.S_IFREG && g.contents[key] == nil {
+		return fmt.Errorf("deleted file %s: its content was not read", p.Path)
+	}
+	ghost, ok := g.ids[key]
+	if !ok {
+		g.files = append(g.files, p)
+		ghost = uint32(len(g.files))
+		g.ids[key] = ghost
+	}
+	g.remaps = append(g.remaps, &remap_file_path.RemapFilePathEntry{
+		OrigId: &id, RemapId: &ghost, RemapType: remap_file_path.RemapType_GHOST.Enum(),
+	})
+	return nil
+}
+
+// writeGhosts writes remap-fpath.img and one ghost-file image a deleted file.
+func (e *Encoder) writeGhosts(d *Dir) error {
+	g := &e.files.ghosts
+	if len(g.remaps) == 0 {
+		return nil
+	}
+	w := newImage(magicRemapFpath)
+	for _, r := range g.remaps {
+		if err := w.message(r); err != nil {
+			return err
+		}
+	}
+	if err := d.put("remap-fpath.img", w); err != nil {
+		return err
+	}
+	for i := range g.files {
+		if err := g.writeGhost(d, uint32(i+1), &g.files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *ghostTable) writeGhost(d *Dir, id uint32, p *fastcr.PathRef) error {
+	timeval := func(ns int64) *criu_time.Timeval {
+		return &criu_time.Timeval{TvSec: u64(ns / nsecPerSec), TvUsec: u64(ns % nsecPerSec / 1000)}
+	}
+	e := &ghost_file.GhostFileEntry{
+		Uid: &p.UID, Gid: &p.GID, Mode: &p.Mode, Dev: u32(p.Dev), Ino: &p.Ino, Atim: timeval(p.Atime), Mtim: timeval(p.Mtime),
+	}
+	if typ := p.Mode & unix.S_IFMT; typ == unix.S_IFCHR || typ == unix.S_IFBLK {
+		e.Rdev = u32(p.RDev)
+	}
+	content := g.contents[[2]uint64{p.Dev, p.Ino}]
+	if content != nil {
+		e.Chunks, e.Size = boolean(true), &p.Size
+	}
+	w := newImage(magicGhostFile)
+	if err := w.message(e); err != nil {
+		return err
+	}
+	if content != nil {
+		for _, x := range content.Extents {
+			if err := w.message(&ghost_file.GhostChunkEntry{Len: u64(len(x.Data)), Off: u64(x.Off)}); err != nil {
+				return err
+			}
+			w.raw(x.Data)
+		}
+	}
+	return d.put(fmt.Sprintf("ghost-file-%x.img", id), w)
+}

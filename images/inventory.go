@@ -1,0 +1,90 @@
+package images
+
+import (
+	"fmt"
+
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/inventory"
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/pstree"
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/timens"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// imagesVersion is CRTOOLS_IMAGES_V1_1: images begin with the common magic.
+const imagesVersion = 2
+
+// writeInventory writes what criu reads first.
+func (e *Encoder) writeInventory(d *Dir) error {
+	w := newImage(magicInventory)
+	if err := w.message(&inventory.InventoryEntry{
+		ImgVersion:        u32(imagesVersion),
+		FdinfoPerId:       boolean(true),
+		NsPerId:           boolean(true),
+		RootIds:           kobjIDs(1, 1, 1, 1),
+		RootCgSet:         u32(ownCgroupSet),
+		Lsmtype:           inventory.Lsmtype_NO_LSM.Enum(),
+		NetworkLockMethod: u32(0),
+		PluginsEntry:      &inventory.PluginsEntry{},
+		DumpCriuRunId:     str(runID()),
+	}); err != nil {
+		return err
+	}
+	return d.put("inventory.img", w)
+}
+
+// writePstree writes the tree: parents before children, threads of each.
+func (e *Encoder) writePstree(d *Dir) error {
+	inTree := map[int]bool{}
+	for _, p := range e.tree.Processes {
+		inTree[p.PID] = true
+	}
+	w := newImage(magicPstree)
+	for _, p := range e.tree.Processes {
+		ppid := p.PPID
+		if !inTree[ppid] {
+			ppid = 0
+		}
+		entry := &pstree.PstreeEntry{Pid: u32(p.PID), Ppid: u32(ppid), Pgid: u32(p.PGID), Sid: u32(p.SID)}
+		for _, t := range p.Threads {
+			entry.Threads = append(entry.Threads, uint32(t.TID))
+		}
+		if len(entry.Threads) == 0 {
+			entry.Threads = []uint32{uint32(p.PID)}
+		}
+		if err := w.message(entry); err != nil {
+			return err
+		}
+	}
+	return d.put("pstree.img", w)
+}
+
+// writeTimens writes the clocks at the dump, which a restore in another time
+// namespace goes by.
+func writeTimens(d *Dir) error {
+	var mono, boot unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
+		return fmt.Errorf("read the monotonic clock: %w", err)
+	}
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
+		return fmt.Errorf("read the boot clock: %w", err)
+	}
+	w := newImage(magicTimens)
+	if err := w.message(&timens.TimensEntry{
+		Monotonic: &timens.Timespec{TvSec: u64(mono.Sec), TvNsec: u64(mono.Nsec)},
+		Boottime:  &timens.Timespec{TvSec: u64(boot.Sec), TvNsec: u64(boot.Nsec)},
+	}); err != nil {
+		return err
+	}
+	return d.put("timens-0.img", w)
+}
+
+// isSessionTTY tells whether pid leads a session inside of the tree.
+func hasProcess(t *fastcr.Tree, pid int) bool {
+	for _, p := range t.Processes {
+		if p.PID == pid {
+			return true
+		}
+	}
+	return false
+}

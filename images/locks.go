@@ -1,0 +1,50 @@
+package images
+
+import (
+	file_lock "github.com/checkpoint-restore/go-criu/v8/crit/images/file-lock"
+
+	"github.com/fastcr/fastcr"
+)
+
+// CRIU's lock classes: those of struct file_lock's flags.
+var lockFlags = map[fastcr.LockClass]uint32{
+	fastcr.LockPOSIX: 1, fastcr.LockFlock: 2, fastcr.LockLease: 32, fastcr.LockOFD: 1024,
+}
+
+// offsetMax is the kernel's OFFSET_MAX, the end of a lock that has none.
+const offsetMax = 1<<63 - 1
+
+// writeLocks writes every lock once, with a process and descriptor that hold it.
+func (e *Encoder) writeLocks(d *Dir) error {
+	w := newImage(magicFileLocks)
+	empty := len(w.buf)
+	done := map[*fastcr.FileLock]bool{}
+	for _, p := range e.tree.Processes {
+		for i := range p.Files {
+			fd := &p.Files[i]
+			for j := range fd.File.Locks {
+				l := &fd.File.Locks[j]
+				if done[l] || l.Class == fastcr.LockPOSIX && l.FilesID != p.FilesID {
+					continue
+				}
+				done[l] = true
+				if err := w.message(lockEntry(p.PID, fd.Num, l)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if len(w.buf) == empty {
+		return nil
+	}
+	return d.put("filelocks.img", w)
+}
+
+func lockEntry(pid, fd int, l *fastcr.FileLock) *file_lock.FileLockEntry {
+	start, length := int64(l.Start), int64(0) // length 0: to the end
+	if l.End < offsetMax {
+		length = int64(l.End) - start + 1
+	}
+	p, n := int32(pid), int32(fd)
+	return &file_lock.FileLockEntry{Flag: u32(lockFlags[l.Class]), Type: u32(l.Type), Pid: &p, Fd: &n, Start: &start, Len: &length}
+}

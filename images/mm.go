@@ -1,0 +1,175 @@
+package images
+
+import (
+	"fmt"
+
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/mm"
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/vma"
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/fastcr/fastcr"
+)
+
+// CRIU's VMA status bits (vma_entry.status).
+const (
+	vmaRegular     = 1 << 0
+	vmaVsyscall    = 1 << 2
+	vmaVdso        = 1 << 3
+	vmaHeap        = 1 << 5
+	vmaFilePrivate = 1 << 6
+	vmaFileShared  = 1 << 7
+	vmaAnonShared  = 1 << 8
+	vmaAnonPrivate = 1 << 9
+	vmaVvar        = 1 << 12
+	vmaGuard       = 1 << 16
+)
+
+// writeMM writes the address space: mm_struct's marks and every VMA, guard regions last.
+func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
+	m := p.MM
+	exe, err := e.files.path(p.Exe, unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	entry := &mm.MmEntry{
+		MmStartCode: &m.StartCode, MmEndCode: &m.EndCode, MmStartData: &m.StartData, MmEndData: &m.EndData,
+		MmStartStack: &m.StartStack, MmStartBrk: &m.StartBrk, MmBrk: &m.Brk, MmArgStart: &m.ArgStart,
+		MmArgEnd: &m.ArgEnd, MmEnvStart: &m.EnvStart, MmEnvEnd: &m.EnvEnd,
+		ExeFileId: &exe, MmSavedAuxv: m.Auxv, Dumpable: &m.Dumpable, ThpDisabled: &m.THPDisabled,
+	}
+	for i := range p.VMAs {
+		v, err := e.vma(p, &p.VMAs[i])
+		if err != nil {
+			return err
+		}
+		entry.Vmas = append(entry.Vmas, v)
+	}
+	for _, g := range e.opts.Pages.Guards(p.PID) {
+		entry.Vmas = append(entry.Vmas, &vma.VmaEntry{
+			Start: u64(g.Start), End: u64(g.End), Pgoff: u64(0), Shmid: u64(0), Prot: u32(0), Flags: u32(0),
+			Status: u32(vmaGuard), Fd: proto.Int64(-1),
+		})
+	}
+	w := newImage(magicMM)
+	if err := w.message(entry); err != nil {
+		return err
+	}
+	return d.put(fmt.Sprintf("mm-%d.img", p.PID), w)
+}
+
+func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*vma.VmaEntry, error) {
+	out := &vma.VmaEntry{
+		Start: u64(v.Start), End: u64(v.End), Pgoff: u64(v.Pgoff), Shmid: u64(0),
+		Prot: u32(vmaProt(v.Flags)), Flags: u32(vmaMapFlags(v)), Fd: proto.Int64(-1),
+	}
+	status := uint32(vmaRegular)
+	switch v.Kind {
+	case fastcr.VMAAnonPrivate:
+		status |= vmaAnonPrivate
+		if v.Start <= p.MM.Brk && v.End >= p.MM.StartBrk {
+			status |= vmaHeap
+		}
+	case fastcr.VMAVdso:
+		status |= vmaAnonPrivate | vmaVdso
+	case fastcr.VMAVvar:
+		status |= vmaAnonPrivate | vmaVvar
+	case fastcr.VMAVsyscall:
+		status = vmaAnonPrivate | vmaVsyscall
+	case fastcr.VMAAnonShared:
+		status |= vmaAnonShared
+		out.Shmid = u64(e.shmID(v.Shm))
+	case fastcr.VMAHugetlbAnon:
+		if v.Flags&fastcr.VMShared != 0 {
+			status |= vmaAnonShared
+			out.Shmid = u64(e.shmID(v.Shm))
+		} else {
+			status |= vmaAnonPrivate
+		}
+	case fastcr.VMAFilePrivate, fastcr.VMAFileShared:
+		status |= vmaFilePrivate
+		flags := uint32(unix.O_RDONLY)
+		if v.Kind == fastcr.VMAFileShared {
+			status ^= vmaFilePrivate | vmaFileShared
+			if v.Flags&fastcr.VMMayWrite != 0 {
+				flags = unix.O_RDWR
+			}
+		}
+		id, err := e.files.path(v.Path, flags)
+		if err != nil {
+			return nil, err
+		}
+		out.Shmid = u64(id)
+		out.Fdflags = &flags
+	default:
+		return nil, fmt.Errorf("VMA %x-%x is of kind %d, which no image describes", v.Start, v.End, v.Kind)
+	}
+	out.Status = &status
+	if madv := vmaAdvice(v.Flags); madv != 0 {
+		out.Madv = &madv
+	}
+	return out, nil
+}
+
+func vmaProt(flags uint64) (prot uint32) {
+	for _, b := range []struct {
+		flag uint64
+		prot uint32
+	}{{fastcr.VMRead, unix.PROT_READ}, {fastcr.VMWrite, unix.PROT_WRITE}, {fastcr.VMExec, unix.PROT_EXEC}} {
+		if flags&b.flag != 0 {
+			prot |= b.prot
+		}
+	}
+	return prot
+}
+
+func vmaMapFlags(v *fastcr.VMA) uint32 {
+	flags := uint32(unix.MAP_PRIVATE)
+	if v.Flags&fastcr.VMMayShare != 0 {
+		flags = unix.MAP_SHARED
+	}
+	if v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared {
+		flags |= unix.MAP_ANONYMOUS
+	}
+	for _, b := range []struct {
+		flag uint64
+		bit  uint32
+	}{
+		{fastcr.VMGrowsDown, unix.MAP_GROWSDOWN}, {fastcr.VMLocked, unix.MAP_LOCKED},
+		{fastcr.VMNoReserve, unix.MAP_NORESERVE}, {fastcr.VMHugeTLB, unix.MAP_HUGETLB},
+	} {
+		if v.Flags&b.flag != 0 {
+			flags |= b.bit
+		}
+	}
+	return flags
+}
+
+// vmaAdvice is the madvise bitmap: bit n stands for advice n. What the kernel maps itself
+// is not advised.
+func vmaAdvice(flags uint64) (madv uint64) {
+	for _, b := range []struct {
+		flag   uint64
+		advice int
+	}{
+		{fastcr.VMSeqRead, unix.MADV_SEQUENTIAL}, {fastcr.VMRandRead, unix.MADV_RANDOM},
+		{fastcr.VMDontCopy, unix.MADV_DONTFORK}, {fastcr.VMDontDump, unix.MADV_DONTDUMP},
+		{fastcr.VMMergeable, unix.MADV_MERGEABLE}, {fastcr.VMHugePage, unix.MADV_HUGEPAGE},
+		{fastcr.VMNoHugePage, unix.MADV_NOHUGEPAGE}, {fastcr.VMWipeOnFork, unix.MADV_WIPEONFORK},
+	} {
+		if flags&b.flag != 0 {
+			madv |= 1 << b.advice
+		}
+	}
+	return madv
+}
+
+// shmID numbers shared memory objects.
+func (e *Encoder) shmID(id fastcr.ShmID) uint32 {
+	if n, ok := e.shm[id]; ok {
+		return n
+	}
+	e.shmLast++
+	e.shm[id] = e.shmLast
+	return e.shmLast
+}
