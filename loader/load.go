@@ -38,6 +38,7 @@ func Load(opts Options) (*Loader, error) {
 	if _, err := cache.Kernel(); err != nil {
 		return nil, fmt.Errorf("read the kernel's type information: %w", err)
 	}
+	go machineLayout()
 	errs := make(chan error, len(sources))
 	for i := range sources {
 		go func() { errs <- l.objects[i].load(&sources[i], cache) }()

@@ -53,7 +53,11 @@ var machineLayout = sync.OnceValue(func() *xlayout {
 	}
 	_, ebx, _, _ := cpuid(0xd, 0)
 	l.size, l.features = int(ebx), xgetbv()
-	for i := 2; i < len(l.components); i++ {
+	// CPUID costs microseconds in a virtual machine: ask only for what there is.
+	_, _, xssLow, xssHigh := cpuid(0xd, 1)
+	all := l.features | uint64(xssLow) | uint64(xssHigh)<<32
+	for rest := all &^ (xfeatureFP | xfeatureSSE | xcompCompacted); rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
 		size, offset, ecx, _ := cpuid(0xd, uint32(i))
 		l.components[i] = xcomponent{
 			size: int(size), offset: int(offset),
