@@ -22,6 +22,7 @@ var childModes = map[string]func(){
 	"seccomp": childSeccomp,
 	"threads": childThreads,
 	"creds":   childCreds,
+	"rseq":    childRseq,
 }
 
 const childEnv = "FASTCR_LOADER_CHILD"
