@@ -7,7 +7,7 @@
 #ifndef FASTCR_PIDNS_H
 #define FASTCR_PIDNS_H
 
-#include "kernel.h"
+#include "drift.h"
 
 /* The reader's active pid namespace and its level. */
 struct reader_ns {
@@ -18,12 +18,12 @@ struct reader_ns {
 static __always_inline struct reader_ns reader_pidns(void)
 {
 	struct reader_ns r = {};
-	struct task_struct *cur = (struct task_struct *)bpf_get_current_task();
-	struct pid *pid = BPF_CORE_READ(cur, thread_pid);
+	struct task_struct *cur = plain(struct task_struct, bpf_get_current_task_btf());
+	struct pid *pid = cur->thread_pid;
 	struct upid u = {};
 
-	r.level = BPF_CORE_READ(pid, level) & 31;
-	bpf_probe_read_kernel(&u, sizeof(u), (void *)&pid->numbers[0] + r.level * sizeof(u));
+	r.level = pid->level;
+	bpf_probe_read_kernel(&u, sizeof(u), (void *)&pid->numbers[0] + (r.level & 31) * sizeof(u));
 	r.ns = (__u64)u.ns;
 	return r;
 }
@@ -35,7 +35,7 @@ static __always_inline __u32 pid_in(struct pid *pid, const struct reader_ns *r)
 
 	if (!pid || BPF_CORE_READ(pid, level) < r->level)
 		return 0;
-	bpf_probe_read_kernel(&u, sizeof(u), (void *)&pid->numbers[0] + r->level * sizeof(u));
+	bpf_probe_read_kernel(&u, sizeof(u), (void *)&pid->numbers[0] + (r->level & 31) * sizeof(u));
 	return (__u64)u.ns == r->ns ? u.nr : 0;
 }
 

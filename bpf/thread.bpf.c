@@ -7,6 +7,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MODE_FILTER 2	   /* SECCOMP_MODE_FILTER */
 #define PFA_NO_NEW_PRIVS 1 /* bit 0 of atomic_flags */
+#define XSTATE_BV 512	   /* offset, xstate_header.xfeatures */
+#define XSAVE_AVX 832	   /* bytes up to AVX's end, compacted or not */
 #define FPU_MOST 16384	   /* bytes; AMX needs 11 KiB */
 
 /* uapi/linux/rseq.h, as the target's memory holds it. */
@@ -170,12 +172,15 @@ static __always_inline void emit_thread(struct seq_file *seq, struct thread_scra
 {
 	struct fpu *fpu = plain(struct fpu, task_fpu(t));
 	struct fpstate *fps = fpu->fpstate;
-	__u64 size = 0, first;
+	__u64 size = 0, first, in_use = 0;
 
 	s->rec.user_xfeatures = 0;
 	if (fps) {
 		s->rec.user_xfeatures = fps->user_xfeatures;
 		size = fps->size;
+		bpf_probe_read_kernel(&in_use, sizeof(in_use), (void *)&fps->regs + XSTATE_BV);
+		if (!(in_use >> 3) && size > XSAVE_AVX)
+			size = XSAVE_AVX; /* what lies behind is in its initial state */
 	}
 	if (size > FPU_MOST)
 		size = 0;
