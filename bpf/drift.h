@@ -76,6 +76,79 @@ static __always_inline __u64 task_robust_list(void *task)
 	return (__u64)g->futex.robust_list;
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+struct inode___seconds {
+	__s64 i_atime_sec, i_mtime_sec;
+	__u32 i_atime_nsec, i_mtime_nsec;
+};
+
+struct inode___underscored {
+	struct timespec64 __i_atime, __i_mtime;
+};
+
+struct inode___plain {
+	struct timespec64 i_atime, i_mtime;
+};
+
+#pragma clang attribute pop
+
+#define NSEC 1000000000LL
+
+/* v6.11 (3aa63a569c64) split the times into fields; v6.7 (12cd44023651) had underscored them. */
+static __always_inline void inode_times(void *inode, __s64 *atime, __s64 *mtime)
+{
+	struct inode___seconds *s = inode;
+	struct inode___underscored *u = inode;
+	struct inode___plain *p = inode;
+
+	if (bpf_core_field_exists(s->i_atime_sec)) {
+		*atime = BPF_CORE_READ(s, i_atime_sec) * NSEC + BPF_CORE_READ(s, i_atime_nsec);
+		*mtime = BPF_CORE_READ(s, i_mtime_sec) * NSEC + BPF_CORE_READ(s, i_mtime_nsec);
+	} else if (bpf_core_field_exists(u->__i_atime)) {
+		*atime = BPF_CORE_READ(u, __i_atime.tv_sec) * NSEC + BPF_CORE_READ(u, __i_atime.tv_nsec);
+		*mtime = BPF_CORE_READ(u, __i_mtime.tv_sec) * NSEC + BPF_CORE_READ(u, __i_mtime.tv_nsec);
+	} else {
+		*atime = BPF_CORE_READ(p, i_atime.tv_sec) * NSEC + BPF_CORE_READ(p, i_atime.tv_nsec);
+		*mtime = BPF_CORE_READ(p, i_mtime.tv_sec) * NSEC + BPF_CORE_READ(p, i_mtime.tv_nsec);
+	}
+}
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	unsigned long bits[1];
+} mm_flags_t;
+
+struct mm_struct___bitmap {
+	mm_flags_t flags;
+};
+
+struct mm_struct___word {
+	unsigned long flags;
+};
+
+#pragma clang attribute pop
+
+/* v6.18 (4e65bda8273c) made mm_struct.flags a struct with a bitmap in it: its first word is what the word was. */
+static __always_inline __u64 mm_flags(void *mm)
+{
+	struct mm_struct___bitmap *b = mm;
+	struct mm_struct___word *w = mm;
+	__u64 flags = 0;
+
+	if (bpf_core_field_exists(w->flags))
+		bpf_core_read(&flags, sizeof(flags), &w->flags);
+	else
+		bpf_core_read(&flags, sizeof(flags), &b->flags);
+	return flags;
+}
+
 struct rseq_registration {
 	__u64 ptr;
 	__u32 len, sig;

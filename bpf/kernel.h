@@ -97,6 +97,8 @@ typedef struct {
 	__u64 val;
 } kernel_cap_t;
 
+struct user_namespace;
+
 struct group_info {
 	int ngroups;
 	kgid_t gid[0];
@@ -108,6 +110,7 @@ struct cred {
 	unsigned int securebits;
 	kernel_cap_t cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
 	struct group_info *group_info;
+	struct user_namespace *user_ns;
 };
 
 struct sock_fprog_kern {
@@ -166,13 +169,234 @@ struct thread_struct {
 	__u32 pkru;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node *next, **pprev;
+};
+
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+
+struct inode {
+	unsigned short i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	__u32 i_rdev;
+	__s64 i_size;
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct vfsmount mnt;
+	int mnt_id;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	unsigned int f_mode;
+	void *private_data;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	struct path f_path;
+	__s64 f_pos;
+};
+
+struct vm_special_mapping {
+	const char *name;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	const void *vm_ops;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+	void *vm_private_data;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	void *vdso;
+} mm_context_t;
+
+struct kioctx_table;
+
+struct mm_struct {
+	atomic_t membarrier_state;
+	unsigned long start_code, end_code, start_data, end_data;
+	unsigned long start_brk, brk, start_stack;
+	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long saved_auxv[46];
+	struct kioctx_table *ioctx_table;
+	struct file *exe_file;
+};
+
+struct rlimit {
+	__u64 rlim_cur, rlim_max;
+};
+
+struct timerqueue_node {
+	__s64 expires;
+};
+
+struct hrtimer_clock_base {
+	__s64 offset;
+};
+
+struct hrtimer {
+	struct timerqueue_node node;
+	struct hrtimer_clock_base *base;
+	__u8 state;
+};
+
+struct cpu_itimer {
+	__u64 expires, incr;
+};
+
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+struct task_cputime_atomic {
+	atomic64_t utime, stime, sum_exec_runtime;
+};
+
+struct thread_group_cputimer {
+	struct task_cputime_atomic cputime_atomic;
+};
+
+struct tty_struct;
+
 struct signal_struct {
+	int group_exit_code;
+	unsigned int flags;
+	unsigned int is_child_subreaper : 1;
+	struct hlist_head posix_timers;
+	struct hrtimer real_timer;
+	__s64 it_real_incr;
+	struct cpu_itimer it[2];
+	struct thread_group_cputimer cputimer;
+	struct pid *pids[4];
+	struct tty_struct *tty;
+	struct rlimit rlim[16];
+	short oom_score_adj;
 	struct sigpending shared_pending;
 };
 
-struct fs_struct;
+struct fs_struct {
+	int umask;
+	struct path root, pwd;
+};
+
+struct k_sigaction {
+	unsigned long sa[4];
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct uts_namespace {
+	struct ns_common ns;
+};
+
+struct ipc_namespace {
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+struct time_namespace {
+	struct ns_common ns;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
+	struct mnt_namespace *mnt_ns;
+	struct pid_namespace *pid_ns_for_children;
+	struct net *net_ns;
+	struct time_namespace *time_ns, *time_ns_for_children;
+	struct cgroup_namespace *cgroup_ns;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
+struct cpu_timer {
+	struct timerqueue_node node;
+};
+
+struct alarm {
+	struct hrtimer timer;
+};
+
+struct k_itimer {
+	struct hlist_node list;
+	int it_id;
+	int it_clock;
+	int it_sigev_notify;
+	int it_status;
+	__s64 it_overrun;
+	__s64 it_interval;
+	struct pid *it_pid;
+	union {
+		struct {
+			struct hrtimer timer;
+		} real;
+		struct cpu_timer cpu;
+	} it;
+};
+
 struct files_struct;
-struct sighand_struct;
 
 struct task_struct {
 	int pid;
@@ -181,7 +405,17 @@ struct task_struct {
 	struct task_struct *group_leader;
 	char comm[16];
 	unsigned int __state;
+	unsigned int flags;
 	unsigned int ptrace;
+	int exit_state, exit_code, exit_signal;
+	unsigned long jobctl;
+	unsigned int personality;
+	struct mm_struct *mm;
+	struct task_struct *real_parent;
+	struct nsproxy *nsproxy;
+	kuid_t loginuid;
+	__u64 utime, stime;
+	struct sched_entity se;
 	int static_prio;
 	unsigned int rt_priority;
 	unsigned int policy;
@@ -208,6 +442,19 @@ struct task_struct {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct pt_regs {

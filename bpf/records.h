@@ -127,7 +127,91 @@ struct thread_place {
 	__u64 filter;
 };
 
+/* --- path.h --- */
+
+/* A path and the inode that it led to; len bytes of text follow the record that holds it, padded to 8. */
+struct path_info {
+	__u64 ino, size;
+	__s64 atime, mtime; /* nanoseconds since the epoch */
+	__u64 magic;        /* super_block.s_magic */
+	__u32 dev, rdev;    /* as the kernel keeps them: major << 20 | minor */
+	__u32 nlink, mode, uid, gid;
+	__u32 mnt_id;
+	__u32 unlinked; /* the text ends with " (deleted)" */
+	__u32 len;      /* bytes, without a final 0 */
+	__u32 __reserved;
+};
+
 /* --- process.bpf.c, vma.bpf.c --- */
+
+enum process_path_kind {
+	PATH_EXE,
+	PATH_CWD,
+	PATH_ROOT,
+};
+
+/* REC_PROCESS_PATH */
+struct process_path {
+	struct rec_head head;
+	__u32 tgid;
+	__u32 what; /* enum process_path_kind */
+	struct path_info path;
+};
+
+/* REC_PROCESS: one a thread group. Addresses are identities. */
+struct process_rec {
+	struct rec_head head;
+	__u32 pid, ppid, pgid, sid;
+	__u32 exit_state, exit_code, exit_signal, flags;
+	__u32 personality, signal_flags;
+	__u64 jobctl;
+	char comm[16];
+	__u64 mm, files, fs_struct, sighand, tty;
+	__u64 mm_marks[11]; /* start_code … env_end, as CRIU orders them */
+	__u64 mm_flags, ioctx;
+	__u64 auxv[56];
+	__u32 auxv_len; /* words */
+	__u32 umask;
+	__u64 sigactions[256]; /* 64 times handler, flags, restorer, mask */
+	__u64 rlimits[32];
+	__s64 itimers[6]; /* interval and value, nanoseconds, of REAL, VIRTUAL, PROF */
+	__s32 oom_score_adj;
+	__u32 loginuid, child_subreaper, membarrier;
+	__u32 ns[10]; /* in the order of fastcr.Namespaces */
+	__u64 shared_pending; /* set */
+};
+
+/* REC_PROCESS_SIGINFO: one signal queued for the process. */
+struct process_siginfo {
+	struct rec_head head;
+	__u32 tgid;
+	__u32 preallocated; /* it belongs to a POSIX timer */
+	__u8 info[48];      /* struct kernel_siginfo */
+};
+
+/* REC_PROCESS_TIMER: one POSIX timer; times in nanoseconds. */
+struct process_timer {
+	struct rec_head head;
+	__u32 tgid;
+	__s32 id, clock, signo, notify, overrun;
+	__u32 notify_tid;
+	__u32 status;
+	__u64 sigval;
+	__s64 interval;
+	__s64 value; /* left; 0: disarmed */
+};
+
+/* REC_VMA: one mapping; path.len bytes of path follow when it maps a file. */
+struct vma_rec {
+	struct rec_head head;
+	__u64 tgid;
+	__u64 start, end, flags; /* flags: vm_flags as they are */
+	__u64 pgoff;             /* pages */
+	__u64 file;              /* address */
+	__u32 file_flags, file_mode;
+	char special[16]; /* name of a special mapping, such as [vdso] */
+	struct path_info path;
+};
 
 /* --- file.bpf.c --- */
 

@@ -18,4 +18,6 @@ type source struct {
 // sources are read in this order inside the freeze.
 var sources = []source{
 	{name: "thread", spec: loadThread, decode: decodeThread, rest: restOfThreads},
+	{name: "process", spec: loadProcess, decode: decodeProcess},
+	{name: "vma", spec: loadVma, decode: decodeVMA},
 }

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* iter/task: what a thread group has as a whole. */
+#include "path.h"
+#include "emit.h"
+#include "pidns.h"
+#include "timers.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define SIGINFO_SIZE 48
+#define SIGINFO_MOST 4096
+#define SIGQUEUE_PREALLOC 1
+#define PIDTYPE_PGID 2
+#define PIDTYPE_SID 3
+
+struct process_scratch {
+	struct process_rec rec;
+	char text[PATH_MOST];
+};
+
+/* Per reading thread, like thread.bpf.c's; two maps, since some kernels cap one value at 8 KiB. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct process_scratch);
+} process_scratch SEC(".maps");
+
+DEFINE_EMIT(process_rec)
+DEFINE_EMIT(process_siginfo)
+DEFINE_EMIT(process_timer)
+
+struct path_scratch {
+	struct process_path rec;
+	char text[PATH_MOST];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct path_scratch);
+} path_scratch SEC(".maps");
+
+static __always_inline void emit_path(struct seq_file *seq, struct path_scratch *s, __u32 tgid, __u32 what, struct path *path)
+{
+	struct dentry *d = BPF_CORE_READ(path, dentry);
+	__u64 text;
+
+	s->rec.head.type = REC_PROCESS_PATH;
+	s->rec.tgid = tgid;
+	s->rec.what = what;
+	fill_inode(&s->rec.path, BPF_CORE_READ(path, mnt), d, BPF_CORE_READ(d, d_inode));
+	text = fill_text(&s->rec.path, s->text, path);
+	s->rec.head.len = sizeof(s->rec) + text;
+	if (text <= PATH_MOST)
+		bpf_seq_write(seq, s, sizeof(s->rec) + text);
+}
+
+static __always_inline void fill_mm(struct process_rec *r, struct mm_struct *m)
+{
+	r->mm_marks[0] = m->start_code;
+	r->mm_marks[1] = m->end_code;
+	r->mm_marks[2] = m->start_data;
+	r->mm_marks[3] = m->end_data;
+	r->mm_marks[4] = m->start_stack;
+	r->mm_marks[5] = m->start_brk;
+	r->mm_marks[6] = m->brk;
+	r->mm_marks[7] = m->arg_start;
+	r->mm_marks[8] = m->arg_end;
+	r->mm_marks[9] = m->env_start;
+	r->mm_marks[10] = m->env_end;
+	r->ioctx = bpf_core_field_exists(m->ioctx_table) ? (__u64)m->ioctx_table : 0;
+	r->membarrier = bpf_core_field_exists(m->membarrier_state) ? m->membarrier_state.counter : 0;
+	r->mm_flags = mm_flags(m);
+	r->auxv_len = bpf_core_field_size(m->saved_auxv) / 8;
+	if (r->auxv_len > 56)
+		r->auxv_len = 56;
+	bpf_probe_read_kernel(r->auxv, 46 * 8, __builtin_preserve_access_index(&m->saved_auxv));
+	if (r->auxv_len > 46)
+		bpf_probe_read_kernel(r->auxv, 56 * 8, __builtin_preserve_access_index(&m->saved_auxv));
+}
+
+static __always_inline void fill_ns(struct process_rec *r, struct task_struct *t)
+{
+	struct nsproxy *n = t->nsproxy;
+	struct pid *pid = t->thread_pid;
+	struct upid u = {};
+	__u32 level = BPF_CORE_READ(pid, level) & 31;
+
+	bpf_probe_read_kernel(&u, sizeof(u), (void *)&pid->numbers[0] + level * sizeof(u));
+	r->ns[0] = BPF_CORE_READ(u.ns, ns.inum);
+	r->ns[1] = BPF_CORE_READ(n, pid_ns_for_children, ns.inum);
+	r->ns[2] = BPF_CORE_READ(n, net_ns, ns.inum);
+	r->ns[3] = BPF_CORE_READ(n, ipc_ns, ns.inum);
+	r->ns[4] = BPF_CORE_READ(n, uts_ns, ns.inum);
+	r->ns[5] = BPF_CORE_READ(n, mnt_ns, ns.inum);
+	r->ns[6] = BPF_CORE_READ(t, real_cred, user_ns, ns.inum);
+	r->ns[7] = BPF_CORE_READ(n, cgroup_ns, ns.inum);
+	r->ns[8] = BPF_CORE_READ(n, time_ns, ns.inum);
+	r->ns[9] = BPF_CORE_READ(n, time_ns_for_children, ns.inum);
+}
+
+static __always_inline void fill_signal(struct process_rec *r, struct signal_struct *sig, const struct reader_ns *ns)
+{
+	r->pgid = pid_in(sig->pids[PIDTYPE_PGID], ns);
+	r->sid = pid_in(sig->pids[PIDTYPE_SID], ns);
+	r->signal_flags = sig->flags;
+	r->tty = (__u64)sig->tty;
+	r->oom_score_adj = sig->oom_score_adj;
+	r->child_subreaper = BPF_CORE_READ_BITFIELD_PROBED(sig, is_child_subreaper);
+	r->shared_pending = sig->shared_pending.signal.sig[0];
+	bpf_probe_read_kernel(r->rlimits, sizeof(r->rlimits), &sig->rlim);
+	fill_itimers(r->itimers, sig);
+}
+
+static __always_inline void fill_task(struct process_rec *r, struct task_struct *t, const struct reader_ns *ns)
+{
+	r->head.type = REC_PROCESS;
+	r->head.len = sizeof(*r);
+	r->pid = pid_in(t->thread_pid, ns);
+	r->ppid = pid_in(BPF_CORE_READ(t, real_parent, group_leader, thread_pid), ns);
+	r->exit_state = t->exit_state;
+	r->exit_code = t->exit_code;
+	r->exit_signal = t->exit_signal;
+	r->flags = t->flags;
+	r->personality = t->personality;
+	r->jobctl = t->jobctl;
+	r->loginuid = bpf_core_field_exists(t->loginuid) ? t->loginuid.val : ~0U;
+	r->mm = (__u64)t->mm;
+	r->files = (__u64)t->files;
+	r->fs_struct = (__u64)t->fs;
+	r->sighand = (__u64)t->sighand;
+	bpf_probe_read_kernel(r->comm, sizeof(r->comm), &t->comm);
+}
+
+struct queue_walk {
+	struct seq_file *seq;
+	struct list_head *head, *next;
+	__u32 tgid;
+};
+
+static long queue_step(__u32 i, struct queue_walk *w)
+{
+	struct process_siginfo r;
+	struct sigqueue *q;
+
+	if (w->next == w->head || !w->next)
+		return 1;
+	q = (void *)w->next - bpf_core_field_offset(struct sigqueue, list);
+	w->next = BPF_CORE_READ(q, list.next);
+	r.head.type = REC_PROCESS_SIGINFO;
+	r.head.len = sizeof(r);
+	r.tgid = w->tgid;
+	r.preallocated = BPF_CORE_READ(q, flags) & SIGQUEUE_PREALLOC;
+	if (bpf_probe_read_kernel(r.info, SIGINFO_SIZE, &q->info))
+		return 1;
+	emit_process_siginfo(w->seq, &r);
+	return 0;
+}
+
+static __always_inline void emit_queue(struct seq_file *seq, __u32 tgid, struct list_head *head)
+{
+	struct queue_walk w = { .seq = seq, .head = head, .tgid = tgid };
+
+	w.next = BPF_CORE_READ(head, next);
+	if (w.next != w.head)
+		bpf_loop(SIGINFO_MOST, queue_step, &w, 0);
+}
+
+struct timer_walk {
+	struct seq_file *seq;
+	struct hlist_node *next;
+	struct signal_struct *signal;
+	struct reader_ns ns;
+	__u32 tgid;
+};
+
+static long timer_step(__u32 i, struct timer_walk *w)
+{
+	struct process_timer r = {};
+	struct k_itimer *k;
+
+	if (!w->next)
+		return 1;
+	k = (void *)w->next - bpf_core_field_offset(struct k_itimer, list);
+	w->next = BPF_CORE_READ(k, list.next);
+	r.head.type = REC_PROCESS_TIMER;
+	r.head.len = sizeof(r);
+	r.tgid = w->tgid;
+	fill_timer(&r, k, w->signal, &w->ns);
+	emit_process_timer(w->seq, &r);
+	return 0;
+}
+
+static __always_inline void emit_timers(struct seq_file *seq, __u32 tgid, struct signal_struct *sig, const struct reader_ns *ns)
+{
+	struct timer_walk w = { .seq = seq, .signal = sig, .ns = *ns, .tgid = tgid };
+
+	w.next = timers_first(sig);
+	if (w.next)
+		bpf_loop(SIGINFO_MOST, timer_step, &w, 0);
+}
+
+SEC("iter/task")
+int dump_process(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *t;
+	struct seq_file *seq = ctx->meta->seq;
+	struct process_scratch *s;
+	struct path_scratch *p;
+	struct mm_struct *mm;
+	struct reader_ns ns;
+	struct fs_struct *fs;
+	struct file *exe;
+
+	if (!task)
+		return 0;
+	t = plain(struct task_struct, task);
+	if (t->group_leader->thread_pid != t->thread_pid)
+		return 0;
+	s = bpf_task_storage_get(&process_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	p = bpf_task_storage_get(&path_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s || !p)
+		return 1; /* no memory: once more */
+	ns = reader_pidns();
+	fill_task(&s->rec, t, &ns);
+	fill_signal(&s->rec, t->signal, &ns);
+	if (t->sighand)
+		bpf_probe_read_kernel(s->rec.sigactions, sizeof(s->rec.sigactions), &t->sighand->action);
+	s->rec.auxv_len = 0;
+	s->rec.umask = 0;
+	s->rec.ns[0] = 0;
+	if (t->nsproxy)
+		fill_ns(&s->rec, t);
+	mm = task->mm;
+	if (mm) {
+		fill_mm(&s->rec, plain(struct mm_struct, mm));
+		exe = mm->exe_file;
+		if (exe)
+			emit_path(seq, p, s->rec.pid, PATH_EXE, &exe->f_path);
+	}
+	fs = task->fs;
+	if (fs) {
+		s->rec.umask = fs->umask;
+		emit_path(seq, p, s->rec.pid, PATH_CWD, &fs->pwd);
+		emit_path(seq, p, s->rec.pid, PATH_ROOT, &fs->root);
+	}
+	emit_queue(seq, s->rec.pid, &t->signal->shared_pending.list);
+	emit_timers(seq, s->rec.pid, t->signal, &ns);
+	emit_process_rec(seq, &s->rec);
+	return 0;
+}
