@@ -57,7 +57,61 @@ func createIter(progFD, pid int) (int, error) {
 	return fd, nil
 }
 
-// bpf is bpf(2) of a command that returns a descriptor.
+// union bpf_attr, BPF_OBJ_PIN and BPF_OBJ_GET
+type objAttr struct {
+	path      unsafe.Pointer
+	fd, flags uint32
+}
+
+// openPin opens a pinned program or map that is root's.
+func openPin(path string) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return -1, fmt.Errorf("stat %s: %w", path, err)
+	}
+	if st.Uid != 0 {
+		return -1, fmt.Errorf("%s: %w", path, errUntrusted)
+	}
+	p, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", path, err)
+	}
+	attr := objAttr{path: unsafe.Pointer(p)}
+	fd, err := bpf(unix.BPF_OBJ_GET, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", path, err)
+	}
+	return fd, nil
+}
+
+// pinFD pins a program or map.
+func pinFD(fd int, path string) error {
+	p, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	attr := objAttr{path: unsafe.Pointer(p), fd: uint32(fd)}
+	if _, err := bpf(unix.BPF_OBJ_PIN, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
+		return fmt.Errorf("pin %s: %w", path, err)
+	}
+	return nil
+}
+
+// union bpf_attr, BPF_MAP_UPDATE_ELEM
+type mapElemAttr struct {
+	fd, _      uint32
+	key, value unsafe.Pointer
+	flags      uint64
+}
+
+// mapPut sets the value of a key.
+func mapPut[K, V any](fd int, key K, value *V) error {
+	attr := mapElemAttr{fd: uint32(fd), key: unsafe.Pointer(&key), value: unsafe.Pointer(value)}
+	_, err := bpf(unix.BPF_MAP_UPDATE_ELEM, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	return err
+}
+
+// bpf is bpf(2) of a command that returns a descriptor or nothing.
 func bpf(cmd uintptr, attr unsafe.Pointer, size uintptr) (int, error) {
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, cmd, uintptr(attr), size)
 	if errno != 0 {

@@ -5,40 +5,80 @@
 package loader
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 	"strings"
 )
 
 // Options say how the programs are had. The zero value is right for a dump.
 type Options struct {
 	NoPins bool // neither use nor leave pinned programs
+
+	pinDir string // of tests
 }
 
 // Loader holds the loaded programs. Several sessions may use it, one after the other.
 type Loader struct {
 	objects []object // as sources
+	pinned  bool
 }
 
-// object is what one source's object file became.
+// object is what one source's object file became: descriptors.
 type object struct {
-	coll *ebpf.Collection
-	prog *ebpf.Program // the iterator that every dump reads
+	prog int // the iterator that every dump reads
 	more more
 }
 
-// Load loads every program. Errors wrap ebpf.VerifierError or, on a kernel
+// Load opens the programs that an earlier run has pinned, or loads them and
+// pins them for the next. Errors wrap ebpf.VerifierError or, on a kernel
 // without BTF or iterators, ebpf.ErrNotSupported.
 func Load(opts Options) (*Loader, error) {
+	dir := opts.pinDir
+	if dir == "" {
+		dir = defaultPinDir
+	}
+	usePins := !opts.NoPins && os.Geteuid() == 0
+	go machineLayout()
+	l := newLoader()
+	if usePins && l.openPins(dir) == nil {
+		l.pinned = true
+		return l, nil
+	}
+	l.Close()
+	l = newLoader()
+	if err := l.load(); err != nil {
+		l.Close()
+		return nil, err
+	}
+	if usePins {
+		_ = l.pin(dir) // the next run is slower, no more
+	}
+	return l, nil
+}
+
+// Pinned says whether the programs were opened from pins.
+func (l *Loader) Pinned() bool { return l.pinned }
+
+func newLoader() *Loader {
 	l := &Loader{objects: make([]object, len(sources))}
+	for i := range l.objects {
+		l.objects[i] = object{prog: -1, more: more{prog: -1, cursor: -1}}
+	}
+	return l
+}
+
+// load has the kernel verify every program, several at a time.
+func (l *Loader) load() error {
 	cache := btf.NewCache()
 	if _, err := cache.Kernel(); err != nil {
-		return nil, fmt.Errorf("read the kernel's type information: %w", err)
+		return fmt.Errorf("read the kernel's type information: %w", err)
 	}
-	go machineLayout()
 	errs := make(chan error, len(sources))
 	for i := range sources {
 		go func() { errs <- l.objects[i].load(&sources[i], cache) }()
@@ -47,43 +87,48 @@ func Load(opts Options) (*Loader, error) {
 	for range sources {
 		err = errors.Join(err, <-errs)
 	}
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
+	return err
 }
 
 func (o *object) load(src *source, cache *btf.Cache) error {
-	spec, err := src.spec()
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(src.object))
 	if err != nil {
 		return fmt.Errorf("read program %s: %w", src.name, err)
 	}
-	o.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: cache})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: cache})
 	if err != nil {
 		return fmt.Errorf("load program %s: %w", src.name, err)
 	}
-	for name, p := range o.coll.Programs {
-		switch {
-		case spec.Programs[name].AttachType != ebpf.AttachTraceIter:
-		case strings.HasPrefix(name, morePrefix):
-			o.more.prog = p
-		default:
-			o.prog = p
+	defer coll.Close()
+	for name, p := range coll.Programs {
+		fd := &o.prog
+		if strings.HasPrefix(name, morePrefix) {
+			fd = &o.more.prog
+		}
+		if *fd, err = dup(p.FD()); err != nil {
+			return fmt.Errorf("program %s: %w", name, err)
 		}
 	}
-	o.more.cursor = o.coll.Maps[src.name+cursorSuffix]
-	if o.prog == nil {
-		return fmt.Errorf("load program %s: no iterator in its object", src.name)
+	if m := coll.Maps[src.name+cursorSuffix]; m != nil {
+		if o.more.cursor, err = dup(m.FD()); err != nil {
+			return fmt.Errorf("cursor of program %s: %w", src.name, err)
+		}
+	}
+	if o.prog < 0 {
+		return fmt.Errorf("program %s: no iterator in its object", src.name)
 	}
 	return nil
 }
 
-// Close unloads the programs. Sessions must be closed before.
+func dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+// Close unloads the programs that are not pinned. Sessions must be closed before.
 func (l *Loader) Close() {
 	for _, o := range l.objects {
-		if o.coll != nil {
-			o.coll.Close()
+		for _, fd := range []int{o.prog, o.more.prog, o.more.cursor} {
+			if fd >= 0 {
+				_ = unix.Close(fd)
+			}
 		}
 	}
 	l.objects = nil

@@ -1,10 +1,6 @@
 package loader
 
-import (
-	"fmt"
-
-	"github.com/cilium/ebpf"
-)
+import "fmt"
 
 // One program call can write no more than a seq_file holds. What an object has
 // beyond that is read by a second iterator of the same object file, named
@@ -16,20 +12,17 @@ const (
 	cursorSuffix = "_cursor"
 )
 
-// more is a source's second iterator and the map that holds its cursor.
-type more struct {
-	prog   *ebpf.Program
-	cursor *ebpf.Map
-}
+// more is a source's second iterator and the map that holds its cursor; -1: it has none.
+type more struct{ prog, cursor int }
 
-// readMore reads process pid with the source's second iterator into the
-// stream's arena. cursor is that program's struct.
-func (s *Session) readMore(st *stream, pid int, cursor any) error {
-	if err := st.more.cursor.Put(int32(s.self), cursor); err != nil {
+// readMore reads process pid with st's second iterator into its arena. place
+// is that program's cursor.
+func readMore[T any](s *Session, st *stream, pid int, place *T) error {
+	if err := mapPut(st.more.cursor, int32(s.self), place); err != nil {
 		return fmt.Errorf("set cursor of pid %d: %w", pid, err)
 	}
 	r := reader{pid: pid, fd: -1}
-	if err := r.open(st.more.prog.FD()); err != nil {
+	if err := r.open(st.more.prog); err != nil {
 		return err
 	}
 	defer r.close()

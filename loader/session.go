@@ -28,7 +28,7 @@ type Session struct {
 type stream struct {
 	src     *source
 	progFD  int
-	more    *more
+	more    more
 	readers []reader
 	arena   arena
 }
@@ -43,7 +43,7 @@ func (l *Loader) NewSession(pids []int) (*Session, error) {
 	s := &Session{l: l, self: self, streams: make([]stream, len(sources))}
 	for i := range s.streams {
 		st := &s.streams[i]
-		st.src, st.progFD, st.more = &sources[i], l.objects[i].prog.FD(), &l.objects[i].more
+		st.src, st.progFD, st.more = &sources[i], l.objects[i].prog, l.objects[i].more
 		if err := st.arena.reserve(arenaFirst); err != nil {
 			s.Close()
 			return nil, err

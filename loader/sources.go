@@ -1,7 +1,5 @@
 package loader
 
-import "github.com/cilium/ebpf"
-
 // source is one object file of BPF programs: where it comes from and who reads
 // its records. A new one is one entry here and one decode function.
 //
@@ -9,15 +7,13 @@ import "github.com/cilium/ebpf"
 // second one, named more_*, that starts at a cursor (see more.go), with a
 // task storage map named <name>_cursor.
 type source struct {
-	name   string                               // for errors, pins and the cursor map
-	spec   func() (*ebpf.CollectionSpec, error) // made by bpf2go
-	decode func(rec []byte, b *builder) error   // pure: one record into the tree
-	rest   func(s *Session, st *stream) error   // reads what one pass leaves; nil: nothing is ever left
+	name   string                             // for errors, pins and the cursor map
+	object []byte                             // embedded by bpf2go
+	decode func(rec []byte, b *builder) error // pure: one record into the tree
+	rest   func(s *Session, st *stream) error // reads what one pass leaves; nil: nothing is ever left
 }
 
 // sources are read in this order inside the freeze.
 var sources = []source{
-	{name: "thread", spec: loadThread, decode: decodeThread, rest: restOfThreads},
-	{name: "process", spec: loadProcess, decode: decodeProcess},
-	{name: "vma", spec: loadVma, decode: decodeVMA},
+	{name: "thread", object: _ThreadBytes, decode: decodeThread, rest: restOfThreads},
 }

@@ -41,7 +41,7 @@ func (s *Session) restOfThread(st *stream, r *threadThreadRec, seen map[fastcr.K
 	if r.More&moreGroups != 0 {
 		for at := uint64(groupsOnce); at < uint64(r.Cred.Ngroups); at += groupsOnce {
 			c := threadThreadPlace{Tid: r.Tid, What: moreGroups, Skip: at}
-			if err := s.readMore(st, int(r.Tgid), &c); err != nil {
+			if err := readMore(s, st, int(r.Tgid), &c); err != nil {
 				return err
 			}
 		}
@@ -57,7 +57,7 @@ func (s *Session) restOfQueue(st *stream, r *threadThreadRec) error {
 	for at := uint64(siginfoOnce); ; at += siginfoOnce {
 		before := st.arena.size()
 		c := threadThreadPlace{Tid: r.Tid, What: moreSiginfo, Skip: at}
-		if err := s.readMore(st, int(r.Tgid), &c); err != nil {
+		if err := readMore(s, st, int(r.Tgid), &c); err != nil {
 			return err
 		}
 		if st.arena.size() == before {
@@ -71,7 +71,7 @@ func (s *Session) seccompChain(st *stream, r *threadThreadRec, seen map[fastcr.K
 	c := threadThreadPlace{Tid: r.Tid, What: moreSeccomp, Filter: r.SeccompFilter}
 	for c.Filter != 0 && !seen[fastcr.KObj(c.Filter)] {
 		from := st.arena.mark()
-		if err := s.readMore(st, int(r.Tgid), &c); err != nil {
+		if err := readMore(s, st, int(r.Tgid), &c); err != nil {
 			return err
 		}
 		start := c
