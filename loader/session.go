@@ -2,7 +2,9 @@ package loader
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,15 +24,7 @@ type Session struct {
 	self    int // pidfd of fastcr: whose cursor the programs read
 	pids    []int
 	streams []stream
-}
-
-// stream is one source's iterators, one a process, and what they gave.
-type stream struct {
-	src     *source
-	progFD  int
-	more    more
-	readers []reader
-	arena   arena
+	beside  int // the stream that is read at the same time as the others, -1: none
 }
 
 // NewSession makes the iterators over these processes (thread group ids in
@@ -40,7 +34,7 @@ func (l *Loader) NewSession(pids []int) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open own pidfd: %w", err)
 	}
-	s := &Session{l: l, self: self, streams: make([]stream, len(sources))}
+	s := &Session{l: l, self: self, beside: -1, streams: make([]stream, len(sources))}
 	for i := range s.streams {
 		st := &s.streams[i]
 		st.src, st.progFD, st.more = &sources[i], l.objects[i].prog, l.objects[i].more
@@ -75,6 +69,7 @@ func (s *Session) Add(pids []int) error {
 // Rearm makes Collect callable again. What was read before is forgotten, but
 // memory is made ready for half as much again.
 func (s *Session) Rearm() error {
+	s.divide()
 	for i := range s.streams {
 		st := &s.streams[i]
 		n := st.arena.size()
@@ -109,21 +104,56 @@ func (s *Session) Drop(pids []int) {
 
 // Collect reads every iterator to its end. Inside the freeze this is all there is.
 func (s *Session) Collect() error {
+	if s.beside >= 0 {
+		return s.collectBeside()
+	}
 	for i := range s.streams {
-		st := &s.streams[i]
-		for j := range st.readers {
-			if err := st.readers[j].read(&st.arena); err != nil {
-				return fmt.Errorf("%s: %w", st.src.name, err)
-			}
-		}
-		if st.src.rest == nil {
-			continue
-		}
-		if err := st.src.rest(s, st); err != nil {
-			return fmt.Errorf("%s: %w", st.src.name, err)
+		if err := s.streams[i].read(s); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// collectBeside has another processor read the longest stream.
+func (s *Session) collectBeside() error {
+	long := &s.streams[s.beside]
+	done := make(chan error, 1)
+	go func() { done <- long.read(s) }()
+	var err error
+	for i := range s.streams {
+		if i != s.beside && err == nil {
+			err = s.streams[i].read(s)
+		}
+	}
+	if other := <-done; err == nil {
+		err = other
+	}
+	return err
+}
+
+// worthwhile is how long a stream must take, and the others together, for a
+// second processor to be woken.
+const worthwhile = 300 * time.Microsecond
+
+// divide looks at what the last Collect took and decides how the next one is done.
+func (s *Session) divide() {
+	s.beside = -1
+	if runtime.GOMAXPROCS(0) < 2 {
+		return
+	}
+	var all, longest time.Duration
+	at := -1
+	for i := range s.streams {
+		took := s.streams[i].took
+		all += took
+		if took > longest {
+			longest, at = took, i
+		}
+	}
+	if longest > worthwhile && all-longest > worthwhile {
+		s.beside = at
+	}
 }
 
 // each calls f with every raw record of the named source.

@@ -3,10 +3,13 @@ package loader
 import (
 	"os"
 	"os/exec"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fastcr/fastcr"
 )
 
 // needBPF ends a test that cannot run here; in CI it must be able to.
@@ -87,5 +90,33 @@ func TestSessionReadsProcess(t *testing.T) {
 				t.Errorf("process %d: got %+v", pid, p)
 			}
 		}
+	}
+}
+
+// A long stream read by another processor gives what it gives alone.
+func TestCollectBeside(t *testing.T) {
+	l := loaded(t)
+	c := startChild(t, "threads")
+	stop(t, c.pid)
+	s, err := l.NewSession([]int{c.pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var trees [2]*fastcr.Tree
+	for i := range trees {
+		s.beside = i - 1
+		if err := s.Collect(); err != nil {
+			t.Fatal(err)
+		}
+		if trees[i], err = s.Decode(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Rearm(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(trees[0], trees[1]) {
+		t.Error("read beside the others, the tree is another")
 	}
 }
