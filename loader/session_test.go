@@ -112,6 +112,9 @@ func TestCollectBeside(t *testing.T) {
 		if trees[i], err = s.Decode(); err != nil {
 			t.Fatal(err)
 		}
+		for _, th := range trees[i].Processes[0].Threads {
+			th.RestartBlockLeft = 0 // time goes on
+		}
 		if err := s.Rearm(); err != nil {
 			t.Fatal(err)
 		}
