@@ -119,10 +119,10 @@ func (b *restartBlock) call(r *fastcr.Regs) uint64 {
 		return sysClockNanosleep
 	case clock <= 11 && kind <= 1 && (kind == 0 || b[1] == r.SI) && r.DI > 11:
 		return sysNanosleep
-	case b[0] == r.DI && uint32(b[1]) == uint32(r.DX) && r.SI&futexCmdMask == futexWaitBitset:
-		return sysFutex
-	case b[0] == r.DI && uint32(b[1]) == uint32(r.SI) && b[1]>>32 == 1:
+	case b[0] == r.DI && uint32(b[1]) == uint32(r.SI) && b[1]>>32 == 1: // nfds, has_timeout
 		return sysPoll
+	case b[0] == r.DI && uint32(b[1]) == uint32(r.DX) && b[1]>>32 != 1: // val, flags: never just 1
+		return sysFutex
 	}
 	return sysRestartSyscall
 }

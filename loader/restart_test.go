@@ -121,6 +121,7 @@ func TestRestartOfRestartSyscall(t *testing.T) {
 		{"clock_nanosleep", fastcr.Regs{DI: 7, DX: 0x7000, R10: 0x7000}, restartBlock{7 | 1<<32, 0x7000}, sysClockNanosleep},
 		{"clock_nanosleep of CLOCK_REALTIME", fastcr.Regs{DX: 0x7000}, restartBlock{}, sysClockNanosleep},
 		{"poll", fastcr.Regs{DI: 0x7f0000007000, SI: 3, DX: 500}, restartBlock{0x7f0000007000, 3 | 1<<32}, sysPoll},
+		{"poll that looks like a futex", fastcr.Regs{DI: 0x7f0000007000, SI: 9, DX: 9}, restartBlock{0x7f0000007000, 9 | 1<<32}, sysPoll},
 		{"futex", fastcr.Regs{DI: 0x7f0000007000, SI: 9, DX: 5}, restartBlock{0x7f0000007000, 5 | 4<<32}, sysFutex},
 		{"something else", fastcr.Regs{DI: 0x7f0000007000}, restartBlock{0x7f0000009000, 5}, sysRestartSyscall},
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -410,5 +411,49 @@ func TestNoStrayDescriptors(t *testing.T) {
 	s.Close()
 	if after := count(); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// TestInterruptedCalls: 500 threads are stopped in four kinds of call, twice,
+// so that the second time sleeps are found in restart_syscall.
+func TestInterruptedCalls(t *testing.T) {
+	l := loaded(t)
+	c := startChild(t, "threads")
+	tids := stop(t, c.pid)
+	for round := range 2 {
+		tree, raw := readTree(t, l, c.pid)
+		made := map[uint64]int{}
+		for _, th := range tree.Processes[0].Threads {
+			r := decodeRegs(raw[th.TID])
+			if int64(r.OrigAX) < 0 || int64(r.AX) >= 0 {
+				continue
+			}
+			switch {
+			case th.Regs.IP == r.IP-2:
+				made[th.Regs.AX]++
+			case th.Regs.AX == neg(eINTR) && th.Regs.IP == r.IP:
+				made[1000+sysFutex]++
+			default:
+				t.Errorf("thread %d: registers %+v became %+v", th.TID, r, th.Regs)
+			}
+		}
+		// ppoll, nanosleep, pause; futex with a span of time returns EINTR
+		for _, nr := range []uint64{unix.SYS_PPOLL, sysNanosleep, unix.SYS_PAUSE, 1000 + sysFutex} {
+			if made[nr] < 120 {
+				t.Errorf("round %d: call %d: %d threads of 125, in all %v", round, nr, made[nr], made)
+			}
+		}
+		for _, tid := range tids {
+			if err := unix.PtraceCont(tid, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+		for _, tid := range tids {
+			if err := unix.PtraceInterrupt(tid); err != nil {
+				t.Fatal(err)
+			}
+			wait(t, tid)
+		}
 	}
 }
