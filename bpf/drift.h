@@ -121,6 +121,54 @@ static __always_inline void inode_times(void *inode, __s64 *atime, __s64 *mtime)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct tty_driver___short {
+	short type, subtype;
+};
+
+struct file___pointer {
+	struct fown_struct *f_owner;
+};
+
+struct file___embedded {
+	struct fown_struct f_owner;
+};
+
+#pragma clang attribute pop
+
+/* v6.12 (1934b212615d) made file.f_owner a pointer, which is null until somebody sets an owner. */
+static __always_inline struct fown_struct *file_owner(void *file)
+{
+	struct file___pointer *p = file;
+	struct file___embedded *e = file;
+
+	if (bpf_core_field_size(p->f_owner) == 8)
+		return BPF_CORE_READ(p, f_owner);
+	return (struct fown_struct *)__builtin_preserve_access_index(&e->f_owner);
+}
+
+/* v6.18 made the type and subtype of tty_driver enums; they were shorts. */
+static __always_inline __u32 tty_subtype(void *driver)
+{
+	struct tty_driver___short *s = driver;
+	struct tty_driver *d = driver;
+
+	if (bpf_core_field_exists(s->subtype))
+		return BPF_CORE_READ(s, subtype);
+	return BPF_CORE_READ(d, subtype);
+}
+
+static __always_inline __u32 tty_type(void *driver)
+{
+	struct tty_driver___short *s = driver;
+	struct tty_driver *d = driver;
+
+	if (bpf_core_field_exists(s->type))
+		return BPF_CORE_READ(s, type);
+	return BPF_CORE_READ(d, type);
+}
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
 typedef struct {
 	unsigned long bits[1];
 } mm_flags_t;

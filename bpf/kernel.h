@@ -396,7 +396,13 @@ struct k_itimer {
 	} it;
 };
 
-struct files_struct;
+struct fdtable {
+	unsigned long *close_on_exec;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
 
 struct task_struct {
 	int pid;
@@ -437,6 +443,178 @@ struct task_struct {
 	unsigned int sas_ss_flags;
 	struct seccomp seccomp;
 	struct thread_struct thread;
+};
+
+enum pid_type {
+	PIDTYPE_MAX = 4,
+};
+
+enum tty_driver_type {
+	TTY_DRIVER_TYPE_PTY = 4,
+};
+
+enum tty_driver_subtype {
+	PTY_TYPE_MASTER = 1,
+};
+
+struct fown_struct {
+	struct pid *pid;
+	enum pid_type pid_type;
+	kuid_t uid, euid;
+	int signum;
+};
+
+struct pipe_buffer {
+	unsigned int len;
+	unsigned int flags;
+};
+
+struct pipe_inode_info {
+	unsigned int max_usage, ring_size, readers, writers;
+	struct pipe_buffer *bufs;
+};
+
+struct ktermios {
+	__u32 c_iflag, c_oflag, c_cflag, c_lflag;
+	unsigned char c_line, c_cc[19];
+	__u32 c_ispeed, c_ospeed;
+};
+
+struct winsize {
+	__u16 ws_row, ws_col, ws_xpixel, ws_ypixel;
+};
+
+struct tty_driver {
+	int major, minor_start;
+	enum tty_driver_type type;
+	enum tty_driver_subtype subtype;
+};
+
+struct tty_struct {
+	int index;
+	struct tty_driver *driver;
+	struct ktermios termios, termios_locked;
+	unsigned long flags;
+	int count;
+	struct winsize winsize;
+	struct {
+		struct pid *pgrp, *session;
+		bool packet;
+	} ctrl;
+	struct tty_struct *link;
+};
+
+enum tty_struct_flags {
+	TTY_OTHER_CLOSED = 2,
+	TTY_EXCLUSIVE = 3,
+	TTY_PTY_LOCK = 16,
+	TTY_HUPPED = 18,
+};
+
+struct tty_file_private {
+	struct tty_struct *tty;
+};
+
+struct eventfd_ctx {
+	__u64 count;
+	unsigned int flags;
+};
+
+struct signalfd_ctx {
+	sigset_t sigmask;
+};
+
+struct timerfd_ctx {
+	union {
+		struct hrtimer tmr;
+		struct alarm alarm;
+	} t;
+	__s64 tintv;
+	__u64 ticks;
+	int clockid;
+	unsigned short settime_flags;
+};
+
+struct rb_node {
+	struct rb_node *rb_right, *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct rb_root_cached {
+	struct rb_root rb_root;
+	struct rb_node *rb_leftmost;
+};
+
+struct eventpoll {
+	struct rb_root_cached rbr;
+};
+
+struct epoll_filefd {
+	struct file *file;
+	int fd;
+} __attribute__((packed));
+
+struct epoll_event {
+	__u32 events;
+	__u64 data;
+} __attribute__((packed));
+
+struct epitem {
+	struct rb_node rbn;
+	struct epoll_filefd ffd;
+	struct epoll_event event;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	unsigned short skc_family;
+	unsigned char skc_state;
+	unsigned char skc_reuse : 4;
+	unsigned char skc_reuseport : 1;
+	possible_net_t skc_net;
+	unsigned long skc_flags;
+};
+
+struct sk_buff;
+
+struct sk_buff_head {
+	__u32 qlen;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	__u8 sk_userlocks;
+	int sk_rcvbuf, sk_rcvlowat, sk_sndbuf;
+	long sk_rcvtimeo, sk_sndtimeo;
+	struct socket *sk_socket;
+	__u32 sk_priority, sk_mark;
+	__u16 sk_protocol, sk_type;
+	__u8 sk_shutdown;
+	unsigned long sk_lingertime;
+	__u32 sk_max_ack_backlog;
+};
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+	unsigned long flags;
+};
+
+struct unix_address {
+	int len;
+};
+
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct sock *peer;
 };
 
 struct bpf_iter__task {

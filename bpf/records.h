@@ -18,6 +18,13 @@ enum rec_type {
 	REC_PROCESS_PATH,
 	REC_VMA = 64,
 	REC_FILE = 96,
+	REC_FILE_PIPE,
+	REC_FILE_TTY,
+	REC_FILE_EVENTFD,
+	REC_FILE_SIGNALFD,
+	REC_FILE_TIMER,
+	REC_FILE_WATCH,
+	REC_FILE_SOCKET,
 };
 
 /* Starts every record; len is in bytes, the head included, a multiple of 8. */
@@ -214,5 +221,82 @@ struct vma_rec {
 };
 
 /* --- file.bpf.c --- */
+
+/*
+ * REC_FILE: one descriptor. What its kind has follows as a record of its own;
+ * path.len bytes of path follow in this one.
+ */
+struct file_rec {
+	struct rec_head head;
+	__u64 table; /* task->files */
+	__u64 file;  /* address */
+	__u64 pos;
+	__u32 tgid, tid;
+	__u32 fd, cloexec;
+	__u32 flags, mode; /* f_flags as F_GETFL gives them, f_mode */
+	__u32 owner_pid, owner_type, owner_uid, owner_euid;
+	__u32 owner_signum, __reserved;
+	__u64 anon; /* the first 8 characters of an anonymous inode's name */
+	struct path_info path;
+};
+
+/* REC_FILE_PIPE */
+struct file_pipe {
+	struct rec_head head;
+	__u64 file, object;
+	__u32 readers, writers;
+	__u32 ring; /* bytes */
+	__u32 __reserved;
+};
+
+/* REC_FILE_TTY; termios are struct ktermios. */
+struct file_tty {
+	struct rec_head head;
+	__u64 file, object, link;
+	__u32 type, subtype, index, major, minor_start, count;
+	__u32 pgrp, session;
+	__u32 packet, exclusive, locked, other_closed, hung, link_count;
+	__u16 winsize[4];
+	__u8 termios[48], termios_locked[48];
+};
+
+/* REC_FILE_COUNTER: eventfd (count, flags), signalfd (mask). */
+struct file_counter {
+	struct rec_head head;
+	__u64 file;
+	__u64 value;
+	__u64 flags;
+};
+
+/* REC_FILE_TIMER: timerfd; times in nanoseconds. */
+struct file_timer {
+	struct rec_head head;
+	__u64 file;
+	__u64 ticks;
+	__s64 interval, value;
+	__u32 clock, flags;
+};
+
+/* REC_FILE_WATCH: one file that an epoll instance watches. */
+struct file_watch {
+	struct rec_head head;
+	__u64 file; /* of the epoll instance */
+	__u64 target, data, ino, pos;
+	__u32 fd, events;
+	__u32 dev, __reserved;
+};
+
+/* REC_FILE_SOCKET; name is a struct sockaddr_un's, from sun_family on. */
+struct file_socket {
+	struct rec_head head;
+	__u64 file, object, peer, peer_ino;
+	__u64 sk_flags, sock_flags; /* bits of struct sock and struct socket */
+	__u64 rcvtimeo, sndtimeo, linger; /* jiffies */
+	__u32 family, type, protocol, state, shutdown, backlog;
+	__u32 sndbuf, rcvbuf, rcvlowat, priority, mark, userlocks;
+	__u32 reuse, reuseport, queued, netns;
+	__u32 name_len, __reserved;
+	__u8 name[112];
+};
 
 #endif

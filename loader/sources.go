@@ -16,4 +16,7 @@ type source struct {
 // sources are read in this order inside the freeze.
 var sources = []source{
 	{name: "thread", object: _ThreadBytes, decode: decodeThread, rest: restOfThreads},
+	{name: "process", object: _ProcessBytes, decode: decodeProcess},
+	{name: "vma", object: _VmaBytes, decode: decodeVMA},
+	{name: "file", object: _FileBytes, decode: decodeFile},
 }
