@@ -4,6 +4,7 @@
 #define FASTCR_EMIT_H
 
 #include "kernel.h"
+#include "records.h"
 
 /*
  * A record type that is used only through bpf_seq_write's void pointer is
@@ -14,5 +15,17 @@
 	{                                                                      \
 		return bpf_seq_write(seq, r, sizeof(*r));                      \
 	}
+
+/*
+ * An iterator calls its program once more, with nothing, when all is done. The
+ * mark that this leaves spares the reader another read(2) to find out.
+ */
+static __noinline int emit_end(struct seq_file *seq)
+{
+	struct rec_head end = { .type = REC_END, .len = sizeof(end) };
+
+	bpf_seq_write(seq, &end, sizeof(end));
+	return 0;
+}
 
 #endif

@@ -86,7 +86,7 @@ int dump_file(struct bpf_iter__task_file *ctx)
 	__u64 text;
 
 	if (!task || !file)
-		return 0;
+		return emit_end(seq);
 	s = bpf_task_storage_get(&file_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
 		return 1; /* no memory: once more */

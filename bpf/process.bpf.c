@@ -215,7 +215,7 @@ int dump_process(struct bpf_iter__task *ctx)
 	struct file *exe;
 
 	if (!task)
-		return 0;
+		return emit_end(seq);
 	t = plain(struct task_struct, task);
 	if (t->group_leader->thread_pid != t->thread_pid)
 		return 0;

@@ -25,6 +25,7 @@ enum rec_type {
 	REC_FILE_TIMER,
 	REC_FILE_WATCH,
 	REC_FILE_SOCKET,
+	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
 /* Starts every record; len is in bytes, the head included, a multiple of 8. */

@@ -215,7 +215,7 @@ int dump_thread(struct bpf_iter__task *ctx)
 	void *regs;
 
 	if (!task)
-		return 0;
+		return emit_end(seq);
 	s = bpf_task_storage_get(&thread_scratch, bpf_get_current_task_btf(), 0,
 				 BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
@@ -268,7 +268,7 @@ int more_thread(struct bpf_iter__task *ctx)
 	bool left;
 
 	if (!task)
-		return 0;
+		return emit_end(seq);
 	cur = bpf_get_current_task_btf();
 	c = bpf_task_storage_get(&thread_cursor, cur->group_leader, 0, 0);
 	if (!c)

@@ -43,7 +43,7 @@ int dump_vma(struct bpf_iter__task_vma *ctx)
 	__u64 text;
 
 	if (!task || !vma)
-		return 0;
+		return emit_end(seq);
 	s = bpf_task_storage_get(&vma_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
 		return 1; /* no memory: once more */

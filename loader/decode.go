@@ -16,6 +16,9 @@ const headSize = 8 // struct rec_head
 // recordType is the type field of a record's struct rec_head.
 func recordType(rec []byte) uint32 { return binary.NativeEndian.Uint32(rec) }
 
+// recordLen is the length of a record in bytes, the head included.
+func recordLen(rec []byte) uint32 { return binary.NativeEndian.Uint32(rec[4:]) }
+
 // eachRecord splits buf into records (struct rec_head and what follows it).
 func eachRecord(buf []byte, f func(rec []byte) error) error {
 	for off := 0; off < len(buf); {
@@ -23,7 +26,7 @@ func eachRecord(buf []byte, f func(rec []byte) error) error {
 		if len(rest) < headSize {
 			return fmt.Errorf("%w: %d bytes left over", errRecord, len(rest))
 		}
-		n := binary.NativeEndian.Uint32(rest[4:])
+		n := recordLen(rest)
 		if n < headSize || n%8 != 0 || uint64(n) > uint64(len(rest)) {
 			return fmt.Errorf("%w: type %d says %d bytes of %d", errRecord, recordType(rest), n, len(rest))
 		}

@@ -34,6 +34,29 @@ func (r *reader) close() {
 	}
 }
 
+// recEnd is the type of the mark that a program leaves when its iterator is done.
+const recEnd = 127
+
+// isEnd tells whether buf, of whole records, ends in that mark.
+func isEnd(buf []byte) bool {
+	if len(buf) < headSize {
+		return false
+	}
+	last := buf[len(buf)-headSize:]
+	if recordType(last) != recEnd || recordLen(last) != headSize {
+		return false
+	}
+	// It may be the last bytes of another record: walk from the first.
+	for len(buf) > headSize {
+		n := recordLen(buf)
+		if n < headSize || n >= uint32(len(buf)) {
+			return false
+		}
+		buf = buf[n:]
+	}
+	return len(buf) == headSize
+}
+
 // read reads the iterator to its end into a. It makes no call but read(2) as
 // long as the arena is large enough.
 func (r *reader) read(a *arena) error {
@@ -47,6 +70,10 @@ func (r *reader) read(a *arena) error {
 		case errno == 0 && n == 0:
 			return nil
 		case errno == 0:
+			if isEnd(p[:n]) {
+				a.take(n - headSize)
+				return nil
+			}
 			a.take(n)
 		case errno == unix.EAGAIN || errno == unix.EINTR:
 			// EAGAIN: a million objects went by without output
