@@ -29,20 +29,24 @@ const (
 	pageIsGuard   = 1 << 8 // 6.15
 )
 
+// isGuard tells whether the region is a guard (MADV_GUARD_INSTALL), not pages.
+func (r *pageRegion) isGuard() bool { return r.categories&pageIsGuard != 0 }
+
 // noGuard remembers that the kernel does not know PAGE_IS_GUARD.
 var noGuard atomic.Bool
 
 // pagemapScan is one PAGEMAP_SCAN ioctl (Linux 6.7). It returns how many regions it
 // filled; when all are, the rest of the range is not walked. ENOTTY on older kernels.
 func pagemapScan(fd int, a Range, regions []pageRegion) (n int, err error) {
-	without := uint64(pageIsFile | pageIsPFNZero)
+	const without = pageIsFile | pageIsPFNZero
+	tell := uint64(0) // what regions are told apart by
 	if !noGuard.Load() {
-		without |= pageIsGuard
+		tell = pageIsGuard
 	}
 	arg := pmScanArg{
 		start: a.Start, end: a.End,
 		vec: uint64(uintptr(unsafe.Pointer(&regions[0]))), vecLen: uint64(len(regions)),
-		inverted: without, mask: without, anyOf: pageIsPresent | pageIsSwapped,
+		inverted: without, mask: without, anyOf: pageIsPresent | pageIsSwapped, ret: tell,
 	}
 	arg.size = uint64(unsafe.Sizeof(arg))
 	r, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pagemapScanIoctl, uintptr(unsafe.Pointer(&arg)))

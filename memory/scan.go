@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// taskSize is the end of the user's address space with four-level page tables,
+// TaskSize is the end of the user's address space with four-level page tables,
 // which is where mmap places mappings unless it is asked for more.
-const taskSize = 0x7ffffffff000
+const TaskSize = 0x7ffffffff000
 
 // regionsPerScan is how many page regions one PAGEMAP_SCAN call may return
 // before it is called again.
@@ -23,6 +23,9 @@ type Scanner struct {
 	pagemap int // fd of /proc/PID/pagemap
 	regions []pageRegion
 	entries []byte // for kernels without PAGEMAP_SCAN
+
+	// Guards are the areas of guard pages (MADV_GUARD_INSTALL) that the last Scan met.
+	Guards []Range
 }
 
 // NewScanner opens /proc/PID/pagemap; call it before the freeze.
@@ -31,16 +34,16 @@ func NewScanner(pid int) (*Scanner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pagemap of %d: %w", pid, err)
 	}
-	return &Scanner{pid: pid, pagemap: fd, regions: make([]pageRegion, regionsPerScan)}, nil
+	return &Scanner{pid: pid, pagemap: fd, regions: make([]pageRegion, regionsPerScan), Guards: make([]Range, 0, 4096)}, nil
 }
 
 // Close closes the pagemap.
 func (s *Scanner) Close() { unix.Close(s.pagemap) }
 
-// Scan appends the runs of pages found in areas (ascending, disjoint) to dst.
-// A gap between two areas of at most maxHole bytes costs one ioctl more only when a
-// skipped mapping lies in it.
+// Scan appends the runs of pages found in areas (ascending, disjoint) to dst: one
+// ioctl an area, so that a few large areas are better than many small ones.
 func (s *Scanner) Scan(areas []Range, dst []Run) ([]Run, error) {
+	s.Guards = s.Guards[:0]
 	for _, a := range areas {
 		var err error
 		if dst, err = s.scan(a, dst); err != nil {
@@ -59,8 +62,12 @@ func (s *Scanner) scan(a Range, dst []Run) ([]Run, error) {
 		if err != nil {
 			return dst, fmt.Errorf("scan pages of %d at %#x: %w", s.pid, a.Start, err)
 		}
-		for _, r := range s.regions[:n] {
-			dst = appendRun(dst, r.start, r.end)
+		for i := range s.regions[:n] {
+			if r := &s.regions[i]; r.isGuard() {
+				s.Guards = append(s.Guards, Range{r.start, r.end})
+			} else {
+				dst = appendRun(dst, r.start, r.end)
+			}
 		}
 		if n < len(s.regions) {
 			break

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr/dump"
+)
+
+// dumpFlags are the options of fastcr dump that are not dump.Options as they are.
+type dumpFlags struct {
+	opts         dump.Options
+	timeout      uint
+	memoryLimit  bytesValue
+	ghostLimit   bytesValue
+	displayStats bool
+	json         bool
+}
+
+func (d *dumpFlags) register(f *pflag.FlagSet) {
+	o := &d.opts
+	f.IntVarP(&o.PID, "pid", "p", 0, "checkpoint the tree below this process")
+	f.IntVarP(&o.PID, "tree", "t", 0, "the same, criu's name")
+	f.StringVarP(&o.ImagesDir, "images-dir", "D", ".", "existing directory that takes the images")
+	f.StringVarP(&o.WorkDir, "work-dir", "W", "", "directory of log and pid file (default: the images directory)")
+	f.StringVarP(&o.LogFile, "log-file", "o", "", "write a log, relative to the work directory")
+	f.IntVarP(&o.Verbosity, "verbosity", "v", 0, "log level, 1 errors … 4 debug; -v4 or repeated -v")
+	f.Lookup("verbosity").NoOptDefVal = "+1"
+	f.BoolVarP(&o.ShellJob, "shell-job", "j", false, "the target is a job of a shell outside of the tree and uses its terminal")
+	f.BoolVarP(&o.LeaveRunning, "leave-running", "R", false, "let the target run on afterwards")
+	f.BoolVarP(&o.LeaveStopped, "leave-stopped", "s", false, "leave the target stopped (SIGSTOP) afterwards")
+	f.BoolVar(&o.RestartCalls, "restart-calls", false, "with -R: mend system calls that the freeze made return EINTR (uses ptrace on those threads only)")
+	f.UintVar(&d.timeout, "timeout", uint(dump.DefaultTimeout/time.Second), "seconds to wait for the freeze")
+	f.IntVar(&o.Workers, "workers", 0, "copying threads (default: the CPUs that fastcr may use)")
+	f.Var(&d.memoryLimit, "memory-limit", "bytes of pages held in memory, K/M/G; what is beyond streams to the image (default: half of what is free)")
+	f.BoolVar(&o.LinkRemap, "link-remap", false, "allow a temporary hard link for a deleted file that has other names")
+	f.Var(&d.ghostLimit, "ghost-limit", "largest deleted file kept in the images, K/M/G (default 1M)")
+	f.BoolVarP(&o.FileLocks, "file-locks", "l", false, "keep file locks")
+	f.StringVar(&o.FileValidation, "file-validation", "", "how restore recognizes files: filesize or buildid (default buildid)")
+	f.StringVar(&o.ManageCgroups, "manage-cgroups", "", "what of cgroups is kept: none, props, soft, full, strict, ignore (default soft)")
+	f.Lookup("manage-cgroups").NoOptDefVal = "soft"
+	f.StringArrayVar(&o.External, "external", nil, "a resource that is not part of the checkpoint, criu's syntax")
+	f.StringArrayVar(&o.ActionScripts, "action-script", nil, "script run at pre-dump and post-dump")
+	f.StringVar(&o.PidFile, "pidfile", "", "write the root's pid to this file")
+	f.BoolVar(&d.displayStats, "display-stats", false, "print criu's statistics")
+	f.BoolVar(&d.json, "json", false, "print the result as one JSON object, times in microseconds")
+}
+
+func runDump(args []string) error {
+	var d dumpFlags
+	f := newFlags("dump", "--pid N -D DIR [OPTIONS]",
+		"Checkpoints the process tree below N into DIR. Without -R or -s the tree is killed once\nthe images are complete and on disk. A directory with inventory.img is a complete checkpoint.",
+		"mkdir img && fastcr dump --pid 4711 -D img -j\nfastcr dump --pid 4711 -D img -R --json")
+	d.register(f)
+	if err := parse(f, countVerbosity(args)); err != nil {
+		return err
+	}
+	d.opts.Timeout = time.Duration(d.timeout) * time.Second
+	d.opts.MemoryLimit = uint64(d.memoryLimit)
+	d.opts.GhostLimit = uint64(d.ghostLimit)
+	d.opts.Version = version()
+	if d.opts.Verbosity > 0 && d.opts.LogFile == "" {
+		d.opts.LogFile = dump.DefaultLogFile
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	res, err := dump.Dump(ctx, d.opts)
+	if err != nil {
+		var script *dump.ScriptError
+		if errors.As(err, &script) && script.Code != 0 {
+			fmt.Fprintf(os.Stderr, "fastcr dump: %v\n", err)
+			return exitError(script.Code)
+		}
+		return err
+	}
+	return d.print(res)
+}
+
+func (d *dumpFlags) print(r *dump.Result) error {
+	if d.json {
+		return json.NewEncoder(os.Stdout).Encode(jsonResult(r))
+	}
+	fmt.Println(summary(r))
+	if d.displayStats {
+		printStats(r)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fastcr/fastcr/dump"
+)
+
+// jsonObject is a dump's result as --json prints it. Times are microseconds.
+type jsonObject struct {
+	PIDs         []int  `json:"pids"`
+	Threads      int    `json:"threads"`
+	Files        int    `json:"files"`
+	VMAs         int    `json:"vmas"`
+	Pages        uint64 `json:"pages"`
+	SharedPages  uint64 `json:"shared_pages"`
+	PagesScanned uint64 `json:"pages_scanned"`
+	Interrupted  int    `json:"interrupted_calls"`
+	Restarted    int    `json:"restarted_calls"`
+	FrozenUS     int64  `json:"frozen_us"`
+	TotalUS      int64  `json:"total_us"`
+	StagesUS     struct {
+		Prepare int64 `json:"prepare"`
+		Freeze  int64 `json:"freeze"`
+		Collect int64 `json:"collect"`
+		Copy    int64 `json:"copy"`
+		Thaw    int64 `json:"thaw"`
+		Encode  int64 `json:"encode"`
+		Sync    int64 `json:"sync"`
+	} `json:"stages_us"`
+}
+
+func jsonResult(r *dump.Result) jsonObject {
+	o := jsonObject{
+		PIDs: r.PIDs, Threads: r.Threads, Files: r.Files, VMAs: r.VMAs,
+		Pages: r.Pages, SharedPages: r.SharedPages, PagesScanned: r.Scanned,
+		Interrupted: r.Interrupted, Restarted: r.Restarted,
+		FrozenUS: r.Frozen.Microseconds(), TotalUS: r.Total.Microseconds(),
+	}
+	s := &o.StagesUS
+	s.Prepare = r.Stages.Prepare.Microseconds()
+	s.Freeze = r.Stages.Freeze.Microseconds()
+	s.Collect = r.Stages.Collect.Microseconds()
+	s.Copy = r.Stages.Copy.Microseconds()
+	s.Thaw = r.Stages.Thaw.Microseconds()
+	s.Encode = r.Stages.Encode.Microseconds()
+	s.Sync = r.Stages.Sync.Microseconds()
+	return o
+}
+
+// summary is the one line that a dump prints: pids, pages, freeze time, total time.
+func summary(r *dump.Result) string {
+	pages := r.Pages + r.SharedPages
+	s := fmt.Sprintf("pid %d: %s, %s, %d pages (%.1f MiB), frozen %s, total %s",
+		r.PIDs[0], count(len(r.PIDs), "process", "processes"), count(r.Threads, "thread", "threads"),
+		pages, float64(pages)*4096/(1<<20), short(r.Frozen), short(r.Total))
+	if n := r.Interrupted - r.Restarted; n > 0 {
+		s += fmt.Sprintf("; %s saw its call return EINTR (--restart-calls mends that)", count(n, "thread", "threads"))
+	}
+	return s
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// short prints a duration with three digits at most after the point.
+func short(d time.Duration) string {
+	if d < time.Millisecond {
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	}
+	if d < time.Second {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// printStats prints what criu's --display-stats does.
+func printStats(r *dump.Result) {
+	fmt.Println("Displaying dump stats:")
+	fmt.Printf("Freezing time: %d us\n", r.Stages.Freeze.Microseconds())
+	fmt.Printf("Frozen time: %d us\n", (r.Frozen - r.Stages.Freeze).Microseconds())
+	fmt.Printf("Memory dump time: %d us\n", r.Stages.Copy.Microseconds())
+	fmt.Printf("Memory write time: %d us\n", r.Stages.Sync.Microseconds())
+	fmt.Printf("Memory pages scanned: %d (0x%x)\n", r.Scanned, r.Scanned)
+	fmt.Printf("Memory pages written: %d (0x%x)\n", r.Pages, r.Pages)
+	fmt.Printf("Shared memory pages written: %d (0x%x)\n", r.SharedPages, r.SharedPages)
+}

@@ -1,0 +1,183 @@
+package dump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/freeze"
+	"github.com/fastcr/fastcr/images"
+	"github.com/fastcr/fastcr/loader"
+)
+
+// run is one dump: what is prepared before the freeze, used in it, and let go
+// of at the end.
+type run struct {
+	opts  Options
+	log   *logger
+	start time.Time
+	own   fastcr.Namespaces
+
+	dir      *images.Dir
+	loader   *loader.Loader
+	hold     *freeze.Hold
+	session  *loader.Session
+	look     *fastcr.Tree // as it was while running, just before the freeze
+	tree     *fastcr.Tree // as it was while frozen
+	memory   memoryPlan
+	contents contents
+	cgroups  map[int][]fastcr.Cgroup
+
+	res        Result
+	frozenAt   time.Time
+	closeOrder []func()
+}
+
+// Dump checkpoints the process tree below opts.PID into opts.ImagesDir. On an
+// error the target runs on as it was and the directory holds no images. An
+// error that is a *ScriptError came from a post-dump script: the images are
+// complete then, and the target runs on.
+func Dump(ctx context.Context, opts Options) (*Result, error) {
+	r := &run{opts: opts, start: time.Now()}
+	if err := r.opts.normalize(); err != nil {
+		return nil, err
+	}
+	if err := checkCaps(); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.dir, err = images.Create(r.opts.ImagesDir); err != nil {
+		return nil, err
+	}
+	defer r.dir.Abort()
+	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
+		return nil, err
+	}
+	defer r.log.close()
+	r.log.info("dump", "fastcr %s dumps pid %d", r.opts.Version, r.opts.PID)
+	err = r.dump(ctx)
+	if err != nil {
+		r.log.err("dump", "%v", err)
+		return nil, err
+	}
+	r.res.Total = time.Since(r.start)
+	r.log.info("dump", "Dumping finished successfully")
+	return &r.res, nil
+}
+
+func (r *run) logName() string {
+	if r.opts.LogFile == "" {
+		return ""
+	}
+	return r.opts.inWorkDir(r.opts.LogFile)
+}
+
+// dump is the pipeline. Everything that was prepared is released at its end,
+// the hold last, so that the target runs even if a later step fails.
+func (r *run) dump(ctx context.Context) (err error) {
+	defer func() {
+		for i := len(r.closeOrder) - 1; i >= 0; i-- {
+			r.closeOrder[i]()
+		}
+	}()
+	if err := r.opts.runScripts(actionPreDump); err != nil {
+		return err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.hold.Release()) }()
+
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	r.frozenAt = time.Now()
+	r.res.Stages.Prepare = r.frozenAt.Sub(r.start)
+	if err := r.hold.Freeze(); err != nil {
+		return err
+	}
+	defer r.hold.Thaw()
+	if err := r.collect(); err != nil {
+		return err
+	}
+	if r.opts.LeaveRunning {
+		if err := r.thaw(); err != nil {
+			return err
+		}
+	}
+	if err := r.encode(); err != nil {
+		return err
+	}
+	return r.finish()
+}
+
+// closeLater has f called when the dump is over, in reverse order.
+func (r *run) closeLater(f func()) { r.closeOrder = append(r.closeOrder, f) }
+
+// thaw lets the target run on, after mending its interrupted calls if asked to.
+func (r *run) thaw() error {
+	if r.opts.RestartCalls {
+		if err := r.mend(); err != nil {
+			return err
+		}
+	}
+	at := time.Now()
+	if err := r.hold.Thaw(); err != nil {
+		return err
+	}
+	now := time.Now()
+	r.res.Stages.Thaw, r.res.Frozen = now.Sub(at), now.Sub(r.frozenAt)
+	return nil
+}
+
+// mend restarts, in the frozen target, the calls that the freezer made return EINTR.
+func (r *run) mend() error {
+	tree, err := r.session.Decode()
+	if err != nil {
+		return err
+	}
+	var tids []int
+	for _, p := range tree.Processes {
+		for _, t := range p.Threads {
+			if t.Restarted {
+				tids = append(tids, t.TID)
+			}
+		}
+	}
+	if r.res.Restarted, err = freeze.MendInterrupted(tids); err != nil {
+		return err
+	}
+	return r.hold.WaitFrozen()
+}
+
+// finish makes the images visible and lets the target go as it was asked to.
+func (r *run) finish() error {
+	at := time.Now()
+	if err := r.dir.Commit(); err != nil {
+		return err
+	}
+	if err := r.opts.writePidFile(); err != nil {
+		return err
+	}
+	r.res.Stages.Sync += time.Since(at)
+	if err := r.opts.runScripts(actionPostDump); err != nil {
+		return err
+	}
+	at = time.Now()
+	switch {
+	case r.opts.LeaveRunning:
+		return nil
+	case r.opts.LeaveStopped:
+		if err := errors.Join(r.hold.Stop(), r.hold.Thaw()); err != nil {
+			return err
+		}
+	default:
+		if err := r.hold.Kill(); err != nil {
+			return fmt.Errorf("the images are complete, but the tree was not ended: %w", err)
+		}
+	}
+	now := time.Now()
+	r.res.Stages.Thaw, r.res.Frozen = now.Sub(at), now.Sub(r.frozenAt)
+	return nil
+}

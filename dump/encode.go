@@ -1,0 +1,89 @@
+package dump
+
+import (
+	"os"
+	"time"
+
+	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images"
+	"github.com/fastcr/fastcr/memory"
+)
+
+// encode turns what was read into images, all but the commit.
+func (r *run) encode() (err error) {
+	at := time.Now()
+	if r.tree, err = r.session.Decode(); err != nil {
+		return err
+	}
+	if err := checkRoot(r.tree, r.opts.PID); err != nil {
+		return err
+	}
+	// Once more: what was not there at the look may be there now.
+	if err := refuse(r.tree, &r.opts, r.own); err != nil {
+		return err
+	}
+	if err := r.memory.covers(r.tree); err != nil {
+		return err
+	}
+	if err := r.contents.covers(r.tree); err != nil {
+		return err
+	}
+	own, err := readCgroups(os.Getpid())
+	if err != nil {
+		return err
+	}
+	for _, p := range r.tree.Processes {
+		p.Cgroups = r.cgroups[p.PID]
+	}
+	r.count()
+	enc := images.NewEncoder(r.tree, images.EncodeOptions{
+		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
+		Ghosts: r.contents.ghosts, Pipes: r.contents.pipes, Queues: r.contents.queues,
+		OwnCgroups: own, CgroupMode: r.opts.ManageCgroups, ShellJob: r.opts.ShellJob,
+	})
+	if err := enc.WriteAll(r.dir); err != nil {
+		return err
+	}
+	r.res.Stages.Encode = time.Since(at)
+	return r.dir.WriteStats(images.Stats{
+		Freezing: r.res.Stages.Freeze, Frozen: r.res.Frozen - r.res.Stages.Freeze,
+		MemDump: r.res.Stages.Copy, MemWrite: r.res.Stages.Encode,
+		PagesScanned: r.res.Scanned, PagesWritten: r.res.Pages, SharedScanned: r.res.SharedPages, SharedWritten: r.res.SharedPages,
+	})
+}
+
+// count fills the result's numbers.
+func (r *run) count() {
+	for _, p := range r.tree.Processes {
+		r.res.PIDs = append(r.res.PIDs, p.PID)
+		r.res.Threads += len(p.Threads)
+		r.res.VMAs += len(p.VMAs)
+		for _, t := range p.Threads {
+			if t.Restarted {
+				r.res.Interrupted++
+			}
+		}
+	}
+	r.res.Files = len(r.tree.Files)
+	for _, s := range r.memory.sources {
+		r.res.Pages += s.Pages()
+	}
+	for _, s := range r.memory.shms {
+		r.res.SharedPages += s.Pages()
+	}
+	for _, p := range r.tree.Processes {
+		for i := range p.VMAs {
+			if v := &p.VMAs[i]; v.Kind == fastcr.VMAAnonPrivate || v.Kind == fastcr.VMAFilePrivate {
+				r.res.Scanned += (v.End - v.Start) / memory.PageSize
+			}
+		}
+	}
+}
+
+// shared are the shared memory objects for the images.
+func (m *memoryPlan) shared() (out []images.Shared) {
+	for id, s := range m.shms {
+		out = append(out, images.Shared{ID: id, Runs: s.Runs, Data: s.WriteTo})
+	}
+	return out
+}

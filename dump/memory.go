@@ -1,0 +1,227 @@
+package dump
+
+import (
+	"fmt"
+	"os"
+	"sort"
+
+	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/memory"
+)
+
+// memoryPlan is what copying the tree's memory needs, made before the freeze.
+type memoryPlan struct {
+	procs   []*procMemory
+	sources []*memory.Source
+	buf     *memory.Buffer
+	spill   *memory.Spill
+	copier  *memory.Copier
+	shms    map[fastcr.ShmID]*memory.Shm
+}
+
+// procMemory is one process's part.
+type procMemory struct {
+	pid     int
+	scanner *memory.Scanner
+	source  *memory.Source
+	areas   []memory.Range // to be scanned: nearly all of the address space
+	vdso    memory.Run     // always written: its pages look like a file's
+}
+
+// slack is how much more than the look saw is prefaulted, in bytes: a sixteenth
+// and a little.
+func slack(bytes uint64) uint64 { return bytes/16 + 4<<20 }
+
+func (r *run) prepareMemory() error {
+	m := &r.memory
+	m.shms = map[fastcr.ShmID]*memory.Shm{}
+	r.closeLater(m.close)
+	bytes, runs := uint64(0), 0
+	for _, p := range r.look.Processes {
+		if p.State == fastcr.TaskDead {
+			continue
+		}
+		pm, err := r.addMemory(p)
+		if err != nil {
+			return err
+		}
+		bytes += pm.source.Pages() * memory.PageSize
+		runs += len(pm.source.Runs)
+	}
+	limit := r.opts.MemoryLimit
+	ready := bytes + slack(bytes)
+	if err := r.dir.Reserve(bytes + bytes/256 + 1<<20); err != nil {
+		return err
+	}
+	var err error
+	reserve := 2*ready + 64<<20
+	if ready > limit {
+		if m.spill, err = memory.NewSpill(r.dir.Temp(), limit); err != nil {
+			return err
+		}
+		ready, reserve = limit, limit
+	}
+	if m.buf, err = memory.NewBuffer(reserve, ready, r.opts.Workers); err != nil {
+		return err
+	}
+	m.copier, err = memory.NewCopier(r.opts.Workers, m.buf, m.spill, runs)
+	return err
+}
+
+// addMemory prepares one process and scans it once, running.
+func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
+	pm := &procMemory{pid: p.PID}
+	var err error
+	if pm.scanner, err = memory.NewScanner(p.PID); err != nil {
+		return nil, err
+	}
+	r.memory.procs = append(r.memory.procs, pm)
+	if pm.source, err = memory.NewSource(p.PID); err != nil {
+		return nil, err
+	}
+	r.memory.sources = append(r.memory.sources, pm.source)
+	pm.areas, pm.vdso = scanAreas(p.VMAs)
+	if err := pm.scan(); err != nil {
+		return nil, err
+	}
+	// Room for a quarter more, so that the scan in the freeze does not allocate.
+	grown := make([]memory.Run, len(pm.source.Runs), len(pm.source.Runs)*5/4+1024)
+	copy(grown, pm.source.Runs)
+	pm.source.Runs = grown
+	return pm, r.addShared(p)
+}
+
+// addShared opens the shared memory objects of a process.
+func (r *run) addShared(p *fastcr.Process) error {
+	for i := range p.VMAs {
+		v := &p.VMAs[i]
+		if v.Kind != fastcr.VMAAnonShared || r.memory.shms[v.Shm] != nil {
+			continue
+		}
+		s, err := memory.OpenShm(p.PID, v.Start, v.End)
+		if err != nil {
+			return err
+		}
+		r.memory.shms[v.Shm] = s
+	}
+	return nil
+}
+
+// scanAreas is the address space without the mappings that have no pages of the
+// process's own, and the vdso, which is always copied.
+func scanAreas(vmas []fastcr.VMA) (areas []memory.Range, vdso memory.Run) {
+	at := uint64(0)
+	end := uint64(memory.TaskSize)
+	for i := range vmas {
+		v := &vmas[i]
+		if v.Start >= end {
+			end = max(end, v.End)
+		}
+		skip := v.Flags&(fastcr.VMPFNMap|fastcr.VMIO) != 0
+		switch v.Kind {
+		case fastcr.VMAVdso:
+			vdso = memory.Run{Start: v.Start, Pages: (v.End - v.Start) / memory.PageSize}
+			skip = true
+		case fastcr.VMAVvar, fastcr.VMAUnsupported, fastcr.VMAVsyscall, fastcr.VMAUprobes:
+			skip = true
+		}
+		if !skip {
+			continue
+		}
+		if v.Start > at {
+			areas = append(areas, memory.Range{Start: at, End: v.Start})
+		}
+		at = v.End
+	}
+	if at < end {
+		areas = append(areas, memory.Range{Start: at, End: end})
+	}
+	return areas, vdso
+}
+
+// scan finds the process's pages now.
+func (pm *procMemory) scan() error {
+	runs, err := pm.scanner.Scan(pm.areas, pm.source.Runs[:0])
+	if err != nil {
+		return err
+	}
+	if pm.vdso.Pages > 0 {
+		i := sort.Search(len(runs), func(i int) bool { return runs[i].Start > pm.vdso.Start })
+		runs = append(runs, memory.Run{})
+		copy(runs[i+1:], runs[i:])
+		runs[i] = pm.vdso
+	}
+	pm.source.Runs = runs
+	return nil
+}
+
+// copy copies all memory of the frozen tree.
+func (m *memoryPlan) copy() error {
+	for _, pm := range m.procs {
+		if err := pm.scan(); err != nil {
+			return err
+		}
+	}
+	if err := m.copier.Copy(m.sources); err != nil {
+		return err
+	}
+	for _, s := range m.shms {
+		if err := s.Copy(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memoryPlan) of(pid int) *procMemory {
+	for _, pm := range m.procs {
+		if pm.pid == pid {
+			return pm
+		}
+	}
+	return nil
+}
+
+// Runs, Guards and WriteTo make a memoryPlan the images' source of pages.
+func (m *memoryPlan) Runs(pid int) []memory.Run         { return m.of(pid).source.Runs }
+func (m *memoryPlan) Guards(pid int) []memory.Range     { return m.of(pid).scanner.Guards }
+func (m *memoryPlan) WriteTo(pid int, f *os.File) error { return m.copier.WriteTo(m.of(pid).source, f) }
+
+// covers tells whether every process and shared object of the frozen tree was copied.
+func (m *memoryPlan) covers(t *fastcr.Tree) error {
+	for _, p := range t.Processes {
+		if p.State == fastcr.TaskDead {
+			continue
+		}
+		if m.of(p.PID) == nil {
+			return fmt.Errorf("process %d appeared while the tree was being frozen", p.PID)
+		}
+		for i := range p.VMAs {
+			if v := &p.VMAs[i]; v.Kind == fastcr.VMAAnonShared && m.shms[v.Shm] == nil {
+				return fmt.Errorf("process %d mapped shared memory while the tree was being frozen", p.PID)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memoryPlan) close() {
+	for _, pm := range m.procs {
+		pm.scanner.Close()
+		if pm.source != nil {
+			pm.source.Close()
+		}
+	}
+	for _, s := range m.shms {
+		s.Close()
+	}
+	if m.copier != nil {
+		m.copier.Stop()
+	}
+	if m.buf != nil {
+		m.buf.Free()
+	}
+	if m.spill != nil {
+		m.spill.Close()
+	}
+}

@@ -1,0 +1,118 @@
+package dump
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/freeze"
+	"github.com/fastcr/fastcr/loader"
+)
+
+// prepare does, while the target runs, all that can be done before the freeze.
+// When it succeeds, r.hold has to be released.
+func (r *run) prepare(ctx context.Context) (err error) {
+	if r.own, err = ownNamespaces(); err != nil {
+		return err
+	}
+	if r.loader, err = loader.Load(loader.Options{}); err != nil {
+		return err
+	}
+	r.closeLater(r.loader.Close)
+	if r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout}); err != nil {
+		return err
+	}
+	if err := r.prepareHeld(); err != nil {
+		return joinRelease(err, r.hold)
+	}
+	return nil
+}
+
+func joinRelease(err error, h *freeze.Hold) error {
+	if e := h.Release(); e != nil {
+		return fmt.Errorf("%w; %w", err, e)
+	}
+	return err
+}
+
+// prepareHeld looks at the running tree, refuses what cannot be restored, and
+// sizes everything by what it saw.
+func (r *run) prepareHeld() (err error) {
+	pids := r.hold.Pids()
+	if r.cgroups, err = cgroupsOf(r.hold, pids); err != nil {
+		return err
+	}
+	if r.session, err = r.loader.NewSession(pids); err != nil {
+		return err
+	}
+	r.closeLater(r.session.Close)
+	if err := r.session.Collect(); err != nil {
+		return err
+	}
+	if r.look, err = r.session.Decode(); err != nil {
+		return err
+	}
+	if err := checkRoot(r.look, r.opts.PID); err != nil {
+		return err
+	}
+	if err := refuse(r.look, &r.opts, r.own); err != nil {
+		return err
+	}
+	if err := r.prepareContents(); err != nil {
+		return err
+	}
+	if err := r.prepareMemory(); err != nil {
+		return err
+	}
+	return r.session.Rearm()
+}
+
+// checkRoot wants the tree that was read to be the one that was asked for.
+func checkRoot(t *fastcr.Tree, root int) error {
+	if len(t.Processes) == 0 || t.Processes[0].PID != root {
+		return fmt.Errorf("pid %d has exited", root)
+	}
+	return nil
+}
+
+// cgroupsOf reads every process's cgroups; for v2 the one it was in before it was held.
+func cgroupsOf(h *freeze.Hold, pids []int) (map[int][]fastcr.Cgroup, error) {
+	out := make(map[int][]fastcr.Cgroup, len(pids))
+	for _, pid := range pids {
+		c, err := readCgroups(pid)
+		if err != nil {
+			return nil, err
+		}
+		for i := range c {
+			if c[i].Controllers == "" {
+				c[i].Path = h.OriginalCgroup(pid)
+			}
+		}
+		out[pid] = c
+	}
+	return out, nil
+}
+
+// readCgroups parses /proc/PID/cgroup; a process that is gone has none.
+func readCgroups(pid int) ([]fastcr.Cgroup, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseCgroups(string(b)), nil
+}
+
+func parseCgroups(text string) (out []fastcr.Cgroup) {
+	for line := range strings.Lines(text) {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(fields) == 3 {
+			out = append(out, fastcr.Cgroup{Controllers: fields[1], Path: fields[2]})
+		}
+	}
+	return out
+}
