@@ -88,7 +88,7 @@ func checkImage(path string, magic uint32, first, rest func() proto.Message) err
 }
 
 func checkMessages(r io.Reader, magic uint32, first, rest func() proto.Message) error {
-	in, err := newReader(r, magicCommon, magic)
+	in, err := newReader(r, magic)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func checkPages(path string) error {
 		return fmt.Errorf("read image: %w", err)
 	}
 	defer f.Close()
-	in, err := newReader(f, magicCommon, magicPagemap)
+	in, err := newReader(f, magicPagemap)
 	if err != nil {
 		return fmt.Errorf("image %s: %w", path, err)
 	}

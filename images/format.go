@@ -6,6 +6,7 @@
 package images
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,11 +47,12 @@ const maxMessage = 64 << 20
 
 var errFormat = errors.New("not a CRIU image, or damaged")
 
-// writer builds one image in memory. The zero value is not usable: newWriter.
+// writer builds one image in memory.
 type writer struct {
 	buf []byte
 }
 
+// newWriter begins a file with two magic numbers.
 func newWriter(first, second uint32) *writer {
 	w := &writer{buf: make([]byte, 0, 4096)}
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, first)
@@ -58,8 +60,14 @@ func newWriter(first, second uint32) *writer {
 	return w
 }
 
-// newImage begins a usual image.
-func newImage(magic uint32) *writer { return newWriter(magicCommon, magic) }
+// newImage begins a usual image. The inventory, which says what the others begin
+// with, has its own magic number only.
+func newImage(magic uint32) *writer {
+	if magic == magicInventory {
+		return &writer{buf: binary.LittleEndian.AppendUint32(nil, magic)}
+	}
+	return newWriter(magicCommon, magic)
+}
 
 // message appends one message with its size.
 func (w *writer) message(m proto.Message) error {
@@ -81,13 +89,14 @@ type reader struct {
 	r io.Reader
 }
 
-// newReader checks the magic numbers.
-func newReader(r io.Reader, first, second uint32) (*reader, error) {
-	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+// newReader checks the magic numbers that newImage writes.
+func newReader(r io.Reader, magic uint32) (*reader, error) {
+	want := newImage(magic).buf
+	head := make([]byte, len(want))
+	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, fmt.Errorf("%w: no magic number", errFormat)
 	}
-	if binary.LittleEndian.Uint32(head[:]) != first || binary.LittleEndian.Uint32(head[4:]) != second {
+	if !bytes.Equal(head, want) {
 		return nil, fmt.Errorf("%w: wrong magic number %x", errFormat, head)
 	}
 	return &reader{r}, nil
