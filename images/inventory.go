@@ -7,8 +7,6 @@ import (
 	"github.com/checkpoint-restore/go-criu/v8/crit/images/pstree"
 	"github.com/checkpoint-restore/go-criu/v8/crit/images/timens"
 	"golang.org/x/sys/unix"
-
-	"github.com/fastcr/fastcr"
 )
 
 // imagesVersion is CRTOOLS_IMAGES_V1_1: images begin with the common magic.
@@ -77,14 +75,4 @@ func writeTimens(d *Dir) error {
 		return err
 	}
 	return d.put("timens-0.img", w)
-}
-
-// isSessionTTY tells whether pid leads a session inside of the tree.
-func hasProcess(t *fastcr.Tree, pid int) bool {
-	for _, p := range t.Processes {
-		if p.PID == pid {
-			return true
-		}
-	}
-	return false
 }

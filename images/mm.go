@@ -43,6 +43,10 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 		if err != nil {
 			return err
 		}
+		if n := len(entry.Vmas); n > 0 && p.VMAs[i].Kind == fastcr.VMAVvar && p.VMAs[i-1].Kind == fastcr.VMAVvar {
+			entry.Vmas[n-1].End = v.End // [vvar] and [vvar_vclock] are one to CRIU
+			continue
+		}
 		entry.Vmas = append(entry.Vmas, v)
 	}
 	for _, g := range e.opts.Pages.Guards(p.PID) {
