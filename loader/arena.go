@@ -1,13 +1,12 @@
 package loader
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 )
 
 // arena is populated memory that iterators are read into. It grows by whole
-// chunks, so that what has been read never moves.
+// chunks, so that what has been read never moves. It is Go's own memory: to
+// unmap as much costs more than to read it.
 type arena struct {
 	chunks []chunk
 	cur    int
@@ -19,42 +18,35 @@ type chunk struct {
 }
 
 const (
-	arenaFirst = 256 << 10 // bytes
-	arenaMost  = 64 << 20  // the largest chunk by which an arena grows
+	arenaFirst = 64 << 10 // bytes; a look at the running target tells how much it takes
+	arenaMost  = 64 << 20 // the largest chunk by which an arena grows
 )
 
 // reserve makes room for n bytes in all without a page fault.
-func (a *arena) reserve(n int) error {
+func (a *arena) reserve(n int) {
 	for _, c := range a.chunks {
 		n -= len(c.mem) - seqSize
 	}
-	if n <= 0 && len(a.chunks) > 0 {
-		return nil
+	if n > 0 || len(a.chunks) == 0 {
+		a.grow(n)
 	}
-	return a.grow(n)
 }
 
-func (a *arena) grow(n int) error {
+func (a *arena) grow(n int) {
 	n = (max(n, arenaFirst) + seqSize + arenaFirst - 1) &^ (arenaFirst - 1)
-	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
-	if err != nil {
-		return fmt.Errorf("map %d bytes for records: %w", n, err)
-	}
+	mem := make([]byte, n)
+	populate(mem)
 	a.chunks = append(a.chunks, chunk{mem: mem})
-	return nil
 }
 
 // room is free memory for at least one full read of an iterator.
-func (a *arena) room() ([]byte, error) {
+func (a *arena) room() []byte {
 	for ; a.cur < len(a.chunks); a.cur++ {
 		if c := &a.chunks[a.cur]; len(c.mem)-c.used >= seqSize {
-			return c.mem[c.used:], nil
+			return c.mem[c.used:]
 		}
 	}
-	if err := a.grow(min(a.size(), arenaMost)); err != nil {
-		return nil, err
-	}
+	a.grow(min(a.size(), arenaMost))
 	return a.room()
 }
 
@@ -77,11 +69,14 @@ func (a *arena) reset() {
 	a.cur = 0
 }
 
-func (a *arena) free() {
-	for _, c := range a.chunks {
-		_ = unix.Munmap(c.mem)
+// populate has the kernel back mem with pages now, not at the first touch.
+func populate(mem []byte) {
+	if unix.Madvise(mem, unix.MADV_POPULATE_WRITE) == nil {
+		return
 	}
-	a.chunks, a.cur = nil, 0
+	for i := 0; i < len(mem); i += 4096 { // before Linux 5.14, or not aligned
+		mem[i] = 0
+	}
 }
 
 // each calls f with every record, in the order in which they were read, until

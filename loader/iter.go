@@ -61,10 +61,7 @@ func isEnd(buf []byte) bool {
 // long as the arena is large enough.
 func (r *reader) read(a *arena) error {
 	for {
-		p, err := a.room()
-		if err != nil {
-			return err
-		}
+		p := a.room()
 		n, errno := readInto(r.fd, p)
 		switch {
 		case errno == 0 && n == 0:

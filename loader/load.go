@@ -6,11 +6,11 @@ package loader
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 	"strings"
@@ -73,28 +73,38 @@ func newLoader() *Loader {
 	return l
 }
 
-// load has the kernel verify every program, several at a time.
+// load has the kernel verify every program, several at a time. Objects are read
+// while the kernel's type information is, which takes longest.
 func (l *Loader) load() error {
 	cache := btf.NewCache()
-	if _, err := cache.Kernel(); err != nil {
-		return fmt.Errorf("read the kernel's type information: %w", err)
-	}
+	kernel := make(chan struct{})
 	errs := make(chan error, len(sources))
 	for i := range sources {
-		go func() { errs <- l.objects[i].load(&sources[i], cache) }()
+		go func() { errs <- l.objects[i].load(&sources[i], cache, kernel) }()
 	}
-	var err error
+	_, err := cache.Kernel()
+	close(kernel)
+	if err != nil {
+		err = fmt.Errorf("read the kernel's type information: %w", err)
+	}
 	for range sources {
-		err = errors.Join(err, <-errs)
+		if other := <-errs; err == nil {
+			err = other
+		}
 	}
 	return err
 }
 
-func (o *object) load(src *source, cache *btf.Cache) error {
+// load loads one object once kernel is closed: then cache has its types.
+func (o *object) load(src *source, cache *btf.Cache, kernel <-chan struct{}) error {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(src.object))
 	if err != nil {
 		return fmt.Errorf("read program %s: %w", src.name, err)
 	}
+	for _, p := range spec.Programs {
+		dropLines(p.Instructions)
+	}
+	<-kernel
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: cache})
 	if err != nil {
 		return fmt.Errorf("load program %s: %w", src.name, err)
@@ -118,6 +128,19 @@ func (o *object) load(src *source, cache *btf.Cache) error {
 		return fmt.Errorf("program %s: no iterator in its object", src.name)
 	}
 	return nil
+}
+
+// dropLines takes out the line information, which only readers of verifier logs
+// need and which costs a millisecond. Where a function starts the kernel wants
+// some, because cilium/ebpf leaves a remark at what does not exist here.
+func dropLines(insns asm.Instructions) {
+	for i := range insns {
+		var source fmt.Stringer
+		if btf.FuncMetadata(&insns[i]) != nil {
+			source = asm.Comment("function")
+		}
+		insns[i] = insns[i].WithSource(source)
+	}
 }
 
 func dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }

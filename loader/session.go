@@ -11,8 +11,9 @@ import (
 	"github.com/fastcr/fastcr"
 )
 
-// Session reads the state of one process tree. It is used by one goroutine at
-// a time:
+// Session reads the state of one process tree. One goroutine uses it, and is
+// locked to its thread until Close: the programs keep scratch memory for each
+// thread that reads, which a first look makes and the next one finds.
 //
 //	s, err := l.NewSession(pids) // running: iterators made, memory populated
 //	s.Collect()                  // a look at the running tree: how much there is
@@ -34,14 +35,12 @@ func (l *Loader) NewSession(pids []int) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open own pidfd: %w", err)
 	}
+	runtime.LockOSThread()
 	s := &Session{l: l, self: self, beside: -1, streams: make([]stream, len(sources))}
 	for i := range s.streams {
 		st := &s.streams[i]
 		st.src, st.progFD, st.more = &sources[i], l.objects[i].prog, l.objects[i].more
-		if err := st.arena.reserve(arenaFirst); err != nil {
-			s.Close()
-			return nil, err
-		}
+		st.arena.reserve(arenaFirst)
 	}
 	if err := s.Add(pids); err != nil {
 		s.Close()
@@ -74,9 +73,7 @@ func (s *Session) Rearm() error {
 		st := &s.streams[i]
 		n := st.arena.size()
 		st.arena.reset()
-		if err := st.arena.reserve(n + n/2); err != nil {
-			return err
-		}
+		st.arena.reserve(n + n/2)
 		for j := range st.readers {
 			if err := st.readers[j].open(st.progFD); err != nil {
 				return fmt.Errorf("%s: %w", st.src.name, err)
@@ -179,17 +176,17 @@ func (s *Session) Decode() (*fastcr.Tree, error) {
 	return b.tree()
 }
 
-// Close releases iterators and memory. A decoded tree stays valid.
+// Close releases the iterators. A decoded tree stays valid.
 func (s *Session) Close() {
 	for i := range s.streams {
 		st := &s.streams[i]
 		for j := range st.readers {
 			st.readers[j].close()
 		}
-		st.arena.free()
 	}
 	if s.streams != nil {
 		_ = unix.Close(s.self)
+		runtime.UnlockOSThread()
 	}
 	s.streams = nil
 }
