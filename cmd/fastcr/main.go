@@ -23,6 +23,7 @@ func verbs() []verb {
 	return []verb{
 		{"dump", "checkpoint a running process tree", runDump},
 		{"restore", "bring a checkpoint back to life with criu", runRestore},
+		{"check", "say what this machine has and what follows from what is missing", runCheck},
 		{"version", "print the version", runVersion},
 	}
 }
