@@ -10,11 +10,17 @@ import (
 func (r *run) collect() error {
 	frozen := time.Now()
 	r.res.Stages.Freeze = frozen.Sub(r.frozenAt)
-	if err := r.addForked(); err != nil {
+	forked, err := r.takeAttendance()
+	if err != nil {
 		return err
 	}
 	if err := r.session.Collect(); err != nil {
 		return err
+	}
+	if len(forked) > 0 {
+		if err := r.adopt(forked); err != nil {
+			return err
+		}
 	}
 	collected := time.Now()
 	r.res.Stages.Collect = collected.Sub(frozen)
@@ -29,21 +35,23 @@ func (r *run) collect() error {
 	return nil
 }
 
-// addForked takes in processes that were forked between the look and the freeze.
-func (r *run) addForked() error {
+// takeAttendance compares who is frozen with who was there at the look: processes
+// that have ended since are dropped, those that were forked are returned, their
+// iterators made.
+func (r *run) takeAttendance() (forked []int, err error) {
 	members, err := r.hold.Members()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	r.memory.keep(members)
 	known := r.hold.Pids()
-	var forked []int
 	for _, pid := range members {
 		if !slices.Contains(known, pid) {
 			forked = append(forked, pid)
 		}
 	}
 	if len(forked) == 0 {
-		return nil
+		return nil, nil
 	}
-	return r.adopt(forked)
+	return forked, r.session.Add(forked)
 }

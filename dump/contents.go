@@ -90,6 +90,9 @@ func (r *run) openGhost(pid, fd int, p fastcr.PathRef, open func() (*objects.Gho
 			Reason: fmt.Sprintf("is a deleted file of %d bytes", p.Size), Advice: "raise --ghost-limit"}
 	}
 	g, err := open()
+	if isGone(err) || errors.Is(err, unix.EBADF) {
+		return nil // closed or ended since: the freeze will show
+	}
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,13 @@
 package dump
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sort"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/memory"
@@ -42,6 +46,9 @@ func (r *run) prepareMemory() error {
 			continue
 		}
 		pm, err := r.addMemory(p)
+		if isGone(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -68,27 +75,52 @@ func (r *run) prepareMemory() error {
 	return err
 }
 
-// addMemory prepares one process and scans it once, running.
+// addMemory prepares one process and scans it once.
 func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
 	pm := &procMemory{pid: p.PID}
 	var err error
 	if pm.scanner, err = memory.NewScanner(p.PID); err != nil {
 		return nil, err
 	}
-	r.memory.procs = append(r.memory.procs, pm)
 	if pm.source, err = memory.NewSource(p.PID); err != nil {
+		pm.scanner.Close()
 		return nil, err
 	}
-	r.memory.sources = append(r.memory.sources, pm.source)
 	pm.areas, pm.vdso = scanAreas(p.VMAs)
 	if err := pm.scan(); err != nil {
+		pm.close()
 		return nil, err
 	}
 	// Room for a quarter more, so that the scan in the freeze does not allocate.
 	grown := make([]memory.Run, len(pm.source.Runs), len(pm.source.Runs)*5/4+1024)
 	copy(grown, pm.source.Runs)
 	pm.source.Runs = grown
+	r.memory.procs = append(r.memory.procs, pm)
+	r.memory.sources = append(r.memory.sources, pm.source)
 	return pm, r.addShared(p)
+}
+
+// isGone tells whether an error means that a process has ended.
+func isGone(err error) bool {
+	return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
+}
+
+func (pm *procMemory) close() {
+	pm.scanner.Close()
+	pm.source.Close()
+}
+
+// keep drops the processes that are not among pids: they have ended.
+func (m *memoryPlan) keep(pids []int) {
+	gone := func(pid int) bool { return !slices.Contains(pids, pid) }
+	m.procs = slices.DeleteFunc(m.procs, func(pm *procMemory) bool {
+		if gone(pm.pid) {
+			pm.close()
+			return true
+		}
+		return false
+	})
+	m.sources = slices.DeleteFunc(m.sources, func(s *memory.Source) bool { return gone(s.PID) })
 }
 
 // addShared opens the shared memory objects of a process.
@@ -207,10 +239,7 @@ func (m *memoryPlan) covers(t *fastcr.Tree) error {
 
 func (m *memoryPlan) close() {
 	for _, pm := range m.procs {
-		pm.scanner.Close()
-		if pm.source != nil {
-			pm.source.Close()
-		}
+		pm.close()
 	}
 	for _, s := range m.shms {
 		s.Close()

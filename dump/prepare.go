@@ -98,7 +98,7 @@ func cgroupsOf(h *freeze.Hold, pids []int) (map[int][]fastcr.Cgroup, error) {
 // readCgroups parses /proc/PID/cgroup; a process that is gone has none.
 func readCgroups(pid int) ([]fastcr.Cgroup, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if os.IsNotExist(err) {
+	if isGone(err) {
 		return nil, nil
 	}
 	if err != nil {
