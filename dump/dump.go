@@ -106,6 +106,7 @@ func (r *run) dump(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	r.log.info("collect", "frozen %v: freeze %v, collect %v, copy %v", r.res.Frozen, r.res.Stages.Freeze, r.res.Stages.Collect, r.res.Stages.Copy)
 	if err := r.encode(); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ func (r *run) encode() (err error) {
 	if err := checkRoot(r.tree, r.opts.PID); err != nil {
 		return err
 	}
+	r.log.info("encode", "decoded")
 	// Once more: what was not there at the look may be there now.
 	if err := refuse(r.tree, &r.opts, r.own); err != nil {
 		return err
@@ -65,9 +66,7 @@ func (r *run) count() {
 		}
 	}
 	r.res.Files = len(r.tree.Files)
-	for _, s := range r.memory.sources {
-		r.res.Pages += s.Pages()
-	}
+	r.res.Pages = r.memory.pages()
 	for _, s := range r.memory.shms {
 		r.res.SharedPages += s.Pages()
 	}

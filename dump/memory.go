@@ -205,6 +205,14 @@ func (m *memoryPlan) copy() error {
 	return nil
 }
 
+// pages is how many pages of private memory the last scan found.
+func (m *memoryPlan) pages() (n uint64) {
+	for _, s := range m.sources {
+		n += s.Pages()
+	}
+	return n
+}
+
 func (m *memoryPlan) of(pid int) *procMemory {
 	for _, pm := range m.procs {
 		if pm.pid == pid {

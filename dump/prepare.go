@@ -21,9 +21,11 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	r.closeLater(r.loader.Close)
+	r.log.info("prepare", "programs loaded, pinned before: %v", r.loader.Pinned())
 	if r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout}); err != nil {
 		return err
 	}
+	r.log.info("prepare", "%d processes held", len(r.hold.Pids()))
 	if err := r.prepareHeld(); err != nil {
 		return joinRelease(err, r.hold)
 	}
@@ -54,6 +56,7 @@ func (r *run) prepareHeld() (err error) {
 	if r.look, err = r.session.Decode(); err != nil {
 		return err
 	}
+	r.log.info("look", "%d processes, %d files", len(r.look.Processes), len(r.look.Files))
 	if err := checkRoot(r.look, r.opts.PID); err != nil {
 		return err
 	}
@@ -66,6 +69,7 @@ func (r *run) prepareHeld() (err error) {
 	if err := r.prepareMemory(); err != nil {
 		return err
 	}
+	r.log.info("prepare", "%d pages, memory for them is ready", r.memory.pages())
 	return r.session.Rearm()
 }
 
