@@ -158,7 +158,7 @@ func (r *Run) waitReady() {
 		return exists(filepath.Join(r.dir, "ready")) || r.ended()
 	})
 	if !ok || r.ended() {
-		r.t.Fatalf("program was not ready (status %v)\n%s", r.status, tail(filepath.Join(r.logs, "out")))
+		r.t.Fatalf("program was not ready (ended: %v)\n%s", r.describeEnd(), tail(filepath.Join(r.logs, "out")))
 	}
 	r.held = map[string]bool{}
 	for _, f := range []string{"check", "result"} {
@@ -294,6 +294,13 @@ func (r *Run) ended() bool {
 		}
 	}
 	return r.status != nil
+}
+
+func (r *Run) describeEnd() string {
+	if r.status == nil {
+		return "no"
+	}
+	return fmt.Sprintf("wait status %#x", int(*r.status))
 }
 
 // resetFiles brings the protocol's files back to what they were at the dump.

@@ -1,0 +1,7 @@
+package tests
+
+import "testing"
+
+func TestRegisters(t *testing.T) {
+	runCase(t, Case{Name: "patterns in 100 threads", Source: "registers"})
+}
