@@ -48,6 +48,7 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	if err := checkCaps(); err != nil {
 		return nil, err
 	}
+	go images.Warm() // while the kernel moves the target to its cgroup
 	var err error
 	if r.dir, err = images.Create(r.opts.ImagesDir); err != nil {
 		return nil, err
