@@ -18,14 +18,17 @@ var layers = map[string][]string{
 	"freeze":     {""},
 	"memory":     {""},
 	"objects":    {""},
-	"images":     {"", "memory"},
-	"loader":     {""},
+	"images":     {"", "memory", "xstate"},
+	"loader":     {"", "xstate"},
 	"restore":    {"", "images"},
 	"check":      {"", "freeze", "memory", "restore"},
 	"dump":       {"", "freeze", "memory", "objects", "images", "loader"},
 	"bench":      {"", "dump", "freeze", "memory", "loader", "images", "restore"},
 	"cmd/fastcr": {"", "dump", "restore", "check", "bench", "freeze", "loader"},
 	"tests":      {"", "dump", "restore", "images", "freeze"},
+
+	"tests/targets/goroutines": {},
+	"xstate":                   {},
 }
 
 // only lists the packages that may import a library directly.
