@@ -46,6 +46,11 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "tests:", err)
 		return 1
 	}
+	// Nothing that we were given by accident goes on to the programs.
+	if err := unix.CloseRange(3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		fmt.Fprintln(os.Stderr, "tests: close_range:", err)
+		return 1
+	}
 	// What a test started and lost, and what criu restored, becomes our child: it can be
 	// waited for, and a leak can be seen.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

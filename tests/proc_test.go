@@ -44,9 +44,10 @@ func lookProcess(s state, pid int, root bool) {
 	if len(stat) < 50 {
 		return // gone
 	}
-	if !root {
-		put("ppid", stat[1])
+	if root {
+		stat[1] = "outside"
 	}
+	put("ppid", stat[1])
 	put("pgrp", stat[2])
 	put("sid", stat[3])
 	if stat[0] == "Z" {
@@ -149,6 +150,9 @@ func (s state) differs(now state, ignore []string) []string {
 		}
 	}
 	for key, was := range s {
+		if pid, k, _ := strings.Cut(key, " "); k != "ppid" && now[pid+" ppid"] == "" {
+			continue // one line is enough for a process that is gone
+		}
 		add(key, was, now[key])
 	}
 	for key, is := range now {
