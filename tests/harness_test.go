@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +40,8 @@ type Case struct {
 	Ignore []string
 	// Once: images cannot be restored after the program ran on (its files changed).
 	Once bool
+	// Refused: the dump must fail, with these words in its message, and the program run on.
+	Refused []string
 	// CRIUCannot says why criu itself cannot dump this; such a case needs fastcr.
 	CRIUCannot string
 	// Patience is how long the verdict may take; 60 s if zero.
@@ -53,6 +56,7 @@ type Run struct {
 	dir     string // the protocol's files
 	img     string // images of the last dump
 	logs    string
+	log     string // of the last dump
 	pid     int
 	status  *syscall.WaitStatus // of the root, once it ended
 	held    map[string]bool
@@ -65,6 +69,13 @@ func runCase(t *testing.T, c Case) {
 	t.Run(c.Name, func(t *testing.T) {
 		if tools.dumper == "criu" && c.CRIUCannot != "" {
 			t.Skip("criu itself cannot: " + c.CRIUCannot)
+		}
+		if c.Refused != nil {
+			r := newRun(t, c)
+			r.start()
+			r.dumpRefused()
+			r.verdict("live")
+			return
 		}
 		t.Run("killed", func(t *testing.T) {
 			r := newRun(t, c)
@@ -169,28 +180,56 @@ func (r *Run) waitReady() {
 // dump runs the dumper into a new images directory; the exit status must be 0.
 func (r *Run) dump(flags ...string) {
 	r.t.Helper()
-	r.counter++
-	r.img = filepath.Join(filepath.Dir(r.logs), "img"+strconv.Itoa(r.counter))
-	if err := os.Mkdir(r.img, 0o700); err != nil {
-		r.t.Fatal(err)
-	}
-	top := filepath.Dir(r.img)
-	names := listDir(top)
-	log := fmt.Sprintf("dump%d.log", r.counter)
-	args := []string{"dump", "-t", strconv.Itoa(r.pid), "-D", r.img, "-W", r.logs, "-o", log, "-v4"}
-	args = append(append(args, r.c.DumpFlags...), flags...)
-	bin := tools.fastcr
-	if tools.dumper == "criu" {
-		bin = tools.criu
-	}
-	if out, err := r.command(bin, args); err != nil {
-		r.t.Fatalf("%s %s: %v\n%s\n%s", filepath.Base(bin), strings.Join(args, " "), err, out, tail(filepath.Join(r.logs, log)))
+	if out, err := r.tryDump(flags...); err != nil {
+		r.t.Fatalf("dump %s: %v\n%s\n%s", strings.Join(flags, " "), err, out, tail(r.log))
 	}
 	if !exists(filepath.Join(r.img, "inventory.img")) {
 		r.t.Fatal("dump reported success without an inventory.img")
 	}
-	if now := listDir(top); now != names {
-		r.t.Errorf("dump left something beside the images: %s, before: %s", now, names)
+}
+
+// tryDump runs the dumper and returns what it said.
+func (r *Run) tryDump(flags ...string) ([]byte, error) {
+	r.t.Helper()
+	r.counter++
+	top := filepath.Dir(r.work)
+	r.img = filepath.Join(top, "img"+strconv.Itoa(r.counter))
+	if err := os.Mkdir(r.img, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	there := names(top)
+	r.log = filepath.Join(r.logs, fmt.Sprintf("dump%d.log", r.counter))
+	args := []string{"dump", "-t", strconv.Itoa(r.pid), "-D", r.img, "-W", r.logs, "-o", filepath.Base(r.log), "-v4"}
+	bin := tools.fastcr
+	if tools.dumper == "criu" {
+		bin = tools.criu
+	}
+	out, err := r.command(bin, append(append(args, r.c.DumpFlags...), flags...))
+	if now := names(top); !slices.Equal(now, there) {
+		r.t.Errorf("dump left something beside the images: %s, before: %s", now, there)
+	}
+	return out, err
+}
+
+// dumpRefused takes a checkpoint that must be refused by name, with nothing changed or written.
+func (r *Run) dumpRefused() {
+	r.t.Helper()
+	r.before = r.look()
+	out, err := r.tryDump()
+	if err == nil {
+		r.t.Fatal("dump succeeded")
+	}
+	r.compare("after a refused dump")
+	if tools.dumper == "criu" {
+		return // its words are its own, and it leaves images behind
+	}
+	for _, w := range r.c.Refused {
+		if !strings.Contains(string(out), w) {
+			r.t.Errorf("the message does not say %q: %s", w, out)
+		}
+	}
+	if left := names(r.img); len(left) > 0 {
+		r.t.Errorf("a refused dump left %v", left)
 	}
 }
 

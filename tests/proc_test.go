@@ -228,8 +228,6 @@ func names(dir string) []string {
 	return n
 }
 
-func listDir(dir string) string { return strings.Join(names(dir), " ") }
-
 func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }
 
 // alive says whether pid is a process that is not a zombie.
