@@ -65,7 +65,7 @@ func childFilter(seed, n int) []unix.SockFilter {
 func childSleep(kind int) {
 	ts := unix.Timespec{Sec: 10000}
 	for {
-		switch kind % 4 {
+		switch kind % 5 {
 		case 0:
 			_, _, _ = unix.Syscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 8, 0)
 		case 1:
@@ -73,6 +73,13 @@ func childSleep(kind int) {
 		case 2:
 			word := uint32(0)
 			_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&word)), 0, 0, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		case 4:
+			fd, err := unix.EpollCreate1(0)
+			must(err)
+			var event unix.EpollEvent
+			for {
+				_, _, _ = unix.Syscall6(unix.SYS_EPOLL_WAIT, uintptr(fd), uintptr(unsafe.Pointer(&event)), 1, ^uintptr(0), 0, 0)
+			}
 		case 3:
 			_, _, _ = unix.Syscall(unix.SYS_PAUSE, 0, 0, 0)
 		}

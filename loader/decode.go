@@ -50,6 +50,7 @@ type builder struct {
 	tables  map[fastcr.KObj][]fastcr.FD
 	frozen  map[*fastcr.Thread]*frozen
 	filters filters
+	running bool // the tree was not frozen: what does not fit together has changed meanwhile
 }
 
 func newBuilder() *builder {

@@ -10,6 +10,9 @@ import (
 // (bpf_seq_read: PAGE_SIZE << 3), and only whole program calls.
 var seqSize = unix.Getpagesize() << 3
 
+// idleMost is how often in a row an iterator may give nothing.
+const idleMost = 10000
+
 // reader is one iterator over one thread group.
 type reader struct {
 	pid int
@@ -60,7 +63,7 @@ func isEnd(buf []byte) bool {
 // read reads the iterator to its end into a. It makes no call but read(2) as
 // long as the arena is large enough.
 func (r *reader) read(a *arena) error {
-	for {
+	for idle := 0; idle < idleMost; {
 		p := a.room()
 		n, errno := readInto(r.fd, p)
 		switch {
@@ -72,10 +75,14 @@ func (r *reader) read(a *arena) error {
 				return nil
 			}
 			a.take(n)
+			idle = 0
 		case errno == unix.EAGAIN || errno == unix.EINTR:
-			// EAGAIN: a million objects went by without output
+			// EAGAIN: a million objects went by without output, or the
+			// program found no memory and asks to be called again
+			idle++
 		default:
 			return fmt.Errorf("read iterator of pid %d: %w", r.pid, errno)
 		}
 	}
+	return fmt.Errorf("read iterator of pid %d: %w", r.pid, unix.EAGAIN)
 }

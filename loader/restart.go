@@ -84,8 +84,8 @@ func restart(t *fastcr.Thread, in *interrupted) {
 		nr = in.block.call(r)
 		again = !handled && !t.Mode32 && in.block.repeatable(nr, r)
 	case eINTR:
-		name, known := neverRestarted[nr]
-		if !known || t.Mode32 || in.pending|in.shared != 0 {
+		name := endedByFreeze(r, in.pending|in.shared)
+		if name == "" {
 			return
 		}
 		again = true
@@ -104,6 +104,15 @@ func restart(t *fastcr.Thread, in *interrupted) {
 		return
 	}
 	r.AX = ^uint64(-eINTR - 1)
+}
+
+// endedByFreeze names the call that returned EINTR for no signal: only the
+// freeze can have interrupted it. pending are the signals that are not blocked.
+func endedByFreeze(r *fastcr.Regs, pending uint64) string {
+	if r.CS == cs32 || int64(r.AX) != eINTR || pending != 0 {
+		return ""
+	}
+	return neverRestarted[r.OrigAX]
 }
 
 // call is the number of the call that waits by restart_block. After an earlier

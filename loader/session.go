@@ -163,9 +163,16 @@ func (s *Session) each(name string, f func(rec []byte) error) error {
 	return nil
 }
 
-// Decode turns what the last Collect read into a tree.
-func (s *Session) Decode() (*fastcr.Tree, error) {
+// Decode turns what the last Collect read of a frozen tree into root types.
+func (s *Session) Decode() (*fastcr.Tree, error) { return s.decode(false) }
+
+// Look is Decode for a tree that ran while it was read: something that went or
+// changed meanwhile, like a thread that exited, is no error.
+func (s *Session) Look() (*fastcr.Tree, error) { return s.decode(true) }
+
+func (s *Session) decode(running bool) (*fastcr.Tree, error) {
 	b := newBuilder()
+	b.running = running
 	for i := range s.streams {
 		st := &s.streams[i]
 		err := st.arena.each(func(rec []byte) error { return st.src.decode(rec, b) })

@@ -144,6 +144,9 @@ func decodeGroups(rec []byte, b *builder) error {
 	}
 	c := &b.thread(int(r.Tgid), int(r.Tid)).Creds
 	if int(r.First) != len(c.Groups) {
+		if b.running {
+			return nil
+		}
 		return fmt.Errorf("%w: thread %d: group %d after %d", errRecord, r.Tid, r.First, len(c.Groups))
 	}
 	for i := range int(r.N) {
@@ -159,6 +162,7 @@ type frozen struct {
 	block           restartBlock
 	rseq            rseqCS
 	filter          fastcr.KObj // the newest
+	groups          int
 }
 
 func frozenThread(r *threadThreadRec) *frozen {
@@ -170,6 +174,7 @@ func frozenThread(r *threadThreadRec) *frozen {
 			version: r.Rseq.CsVersion, flags: r.Rseq.Flags | r.Rseq.CsFlags,
 		},
 		filter: fastcr.KObj(r.SeccompFilter),
+		groups: int(r.Cred.Ngroups),
 	}
 }
 
@@ -182,15 +187,22 @@ func (b *builder) settle() error {
 			actions: &b.process(f.tgid).Sigactions, block: f.block, traced: t.Traced,
 		})
 		fixRseq(t, &f.rseq)
-		if t.Seccomp.Mode == seccompFilter {
-			chain, err := b.filters.chain(f.filter)
-			if err != nil {
-				return fmt.Errorf("thread %d: %w", t.TID, err)
-			}
-			t.Seccomp.Filters = chain
+		if err := b.settleParts(t, f); err != nil && !b.running {
+			return fmt.Errorf("thread %d: %w", t.TID, err)
 		}
 	}
 	return nil
+}
+
+// settleParts looks whether what comes in several records has come whole.
+func (b *builder) settleParts(t *fastcr.Thread, f *frozen) (err error) {
+	if len(t.Creds.Groups) != f.groups {
+		return fmt.Errorf("%w: %d groups of %d", errRecord, len(t.Creds.Groups), f.groups)
+	}
+	if t.Seccomp.Mode == seccompFilter {
+		t.Seccomp.Filters, err = b.filters.chain(f.filter)
+	}
+	return err
 }
 
 // withoutQueue adds the signals of set that have no entry in the queue (there

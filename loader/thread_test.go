@@ -414,7 +414,51 @@ func TestNoStrayDescriptors(t *testing.T) {
 	}
 }
 
-// TestInterruptedCalls: 500 threads are stopped in four kinds of call, twice,
+// interruptedThreads is what EachInterrupted says.
+func interruptedThreads(t *testing.T, l *Loader, pid int) map[int]bool {
+	t.Helper()
+	s, err := l.NewSession([]int{pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Collect(); err != nil {
+		t.Fatal(err)
+	}
+	tids := map[int]bool{}
+	err = s.EachInterrupted(func(p, tid int) error {
+		if p != pid {
+			t.Errorf("thread %d of process %d", tid, p)
+		}
+		tids[tid] = true
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tids
+}
+
+// asleep waits until none of the threads runs.
+func asleep(t *testing.T, pid int, tids []int) {
+	t.Helper()
+	for range 1000 {
+		time.Sleep(5 * time.Millisecond)
+		awake := slices.ContainsFunc(tids, func(tid int) bool {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return stat[bytes.LastIndexByte(stat, ')')+2] != 'S'
+		})
+		if !awake {
+			return
+		}
+	}
+	t.Fatal("some threads do not sleep")
+}
+
+// TestInterruptedCalls: 500 threads are stopped in five kinds of call, twice,
 // so that the second time sleeps are found in restart_syscall.
 func TestInterruptedCalls(t *testing.T) {
 	l := loaded(t)
@@ -423,9 +467,13 @@ func TestInterruptedCalls(t *testing.T) {
 	for round := range 2 {
 		tree, raw := readTree(t, l, c.pid)
 		made := map[uint64]int{}
+		mended := interruptedThreads(t, l, c.pid)
 		for _, th := range tree.Processes[0].Threads {
 			r := decodeRegs(raw[th.TID])
-			if int64(r.OrigAX) < 0 || int64(r.AX) >= 0 {
+			if th.Restarted != mended[th.TID] {
+				t.Errorf("thread %d: restarted %v, but EachInterrupted says %v", th.TID, th.Restarted, mended[th.TID])
+			}
+			if int64(r.OrigAX) < 0 || int64(r.AX) >= 0 || !th.Traced { // not traced: born since
 				continue
 			}
 			switch {
@@ -437,10 +485,10 @@ func TestInterruptedCalls(t *testing.T) {
 				t.Errorf("thread %d: registers %+v became %+v", th.TID, r, th.Regs)
 			}
 		}
-		// ppoll, nanosleep, pause; futex with a span of time returns EINTR
-		for _, nr := range []uint64{unix.SYS_PPOLL, sysNanosleep, unix.SYS_PAUSE, 1000 + sysFutex} {
-			if made[nr] < 120 {
-				t.Errorf("round %d: call %d: %d threads of 125, in all %v", round, nr, made[nr], made)
+		// futex with a span of time returns EINTR
+		for _, nr := range []uint64{unix.SYS_PPOLL, sysNanosleep, unix.SYS_PAUSE, unix.SYS_EPOLL_WAIT, 1000 + sysFutex} {
+			if made[nr] < 95 {
+				t.Errorf("round %d: call %d: %d threads of 100, in all %v", round, nr, made[nr], made)
 			}
 		}
 		for _, tid := range tids {
@@ -448,7 +496,7 @@ func TestInterruptedCalls(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(20 * time.Millisecond)
+		asleep(t, c.pid, tids)
 		for _, tid := range tids {
 			if err := unix.PtraceInterrupt(tid); err != nil {
 				t.Fatal(err)
