@@ -82,7 +82,7 @@ func (r *run) count() {
 // shared are the shared memory objects for the images.
 func (m *memoryPlan) shared() (out []images.Shared) {
 	for id, s := range m.shms {
-		out = append(out, images.Shared{ID: id, Runs: s.Runs, Data: s.WriteTo})
+		out = append(out, images.Shared{ID: id, Runs: s.Runs, Data: func(f *os.File) error { return m.copier.WriteTo(s.Source, f) }})
 	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sort"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +28,6 @@ type procMemory struct {
 	scanner *memory.Scanner
 	source  *memory.Source
 	areas   []memory.Range // to be scanned: nearly all of the address space
-	vdso    memory.Run     // always written: its pages look like a file's
 }
 
 // slack is how much more than the look saw is prefaulted, in bytes: a sixteenth
@@ -54,6 +52,10 @@ func (r *run) prepareMemory() error {
 		}
 		bytes += pm.source.Pages() * memory.PageSize
 		runs += len(pm.source.Runs)
+	}
+	for _, s := range m.shms {
+		bytes += s.Pages() * memory.PageSize
+		runs += len(s.Runs)
 	}
 	limit := r.opts.MemoryLimit
 	ready := bytes + slack(bytes)
@@ -86,7 +88,7 @@ func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
 		pm.scanner.Close()
 		return nil, err
 	}
-	pm.areas, pm.vdso = scanAreas(p.VMAs)
+	pm.areas = memory.Areas(p.VMAs)
 	if err := pm.scan(); err != nil {
 		pm.close()
 		return nil, err
@@ -135,56 +137,18 @@ func (r *run) addShared(p *fastcr.Process) error {
 			return err
 		}
 		r.memory.shms[v.Shm] = s
+		if err := s.Scan(); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// scanAreas is the address space without the mappings that have no pages of the
-// process's own, and the vdso, which is always copied.
-func scanAreas(vmas []fastcr.VMA) (areas []memory.Range, vdso memory.Run) {
-	at := uint64(0)
-	end := uint64(memory.TaskSize)
-	for i := range vmas {
-		v := &vmas[i]
-		if v.Start >= end {
-			end = max(end, v.End)
-		}
-		skip := v.Flags&(fastcr.VMPFNMap|fastcr.VMIO) != 0
-		switch v.Kind {
-		case fastcr.VMAVdso:
-			vdso = memory.Run{Start: v.Start, Pages: (v.End - v.Start) / memory.PageSize}
-			skip = true
-		case fastcr.VMAVvar, fastcr.VMAUnsupported, fastcr.VMAVsyscall, fastcr.VMAUprobes:
-			skip = true
-		}
-		if !skip {
-			continue
-		}
-		if v.Start > at {
-			areas = append(areas, memory.Range{Start: at, End: v.Start})
-		}
-		at = v.End
-	}
-	if at < end {
-		areas = append(areas, memory.Range{Start: at, End: end})
-	}
-	return areas, vdso
 }
 
 // scan finds the process's pages now.
 func (pm *procMemory) scan() error {
 	runs, err := pm.scanner.Scan(pm.areas, pm.source.Runs[:0])
-	if err != nil {
-		return err
-	}
-	if pm.vdso.Pages > 0 {
-		i := sort.Search(len(runs), func(i int) bool { return runs[i].Start > pm.vdso.Start })
-		runs = append(runs, memory.Run{})
-		copy(runs[i+1:], runs[i:])
-		runs[i] = pm.vdso
-	}
 	pm.source.Runs = runs
-	return nil
+	return err
 }
 
 // copy copies all memory of the frozen tree.
@@ -194,15 +158,14 @@ func (m *memoryPlan) copy() error {
 			return err
 		}
 	}
-	if err := m.copier.Copy(m.sources); err != nil {
-		return err
-	}
+	all := append(make([]*memory.Source, 0, 64), m.sources...)
 	for _, s := range m.shms {
-		if err := s.Copy(); err != nil {
+		if err := s.Scan(); err != nil {
 			return err
 		}
+		all = append(all, s.Source)
 	}
-	return nil
+	return m.copier.Copy(all)
 }
 
 // pages is how many pages of private memory the last scan found.
@@ -233,8 +196,12 @@ func (m *memoryPlan) covers(t *fastcr.Tree) error {
 		if p.State == fastcr.TaskDead {
 			continue
 		}
-		if m.of(p.PID) == nil {
+		pm := m.of(p.PID)
+		if pm == nil {
 			return fmt.Errorf("process %d appeared while the tree was being frozen", p.PID)
+		}
+		if err := pm.source.Confine(p.VMAs, pm.areas); err != nil {
+			return err
 		}
 		for i := range p.VMAs {
 			if v := &p.VMAs[i]; v.Kind == fastcr.VMAAnonShared && m.shms[v.Shm] == nil {

@@ -14,8 +14,8 @@ const hugePage = 2 << 20
 // prefaulted: a process that grew since the look costs page faults, not a
 // second buffer.
 type Buffer struct {
-	mem   []byte
-	ready uint64 // bytes that were prefaulted
+	all []byte // as mapped
+	mem []byte // the part that is used: begins with a huge page
 }
 
 // NewBuffer reserves reserve bytes and prefaults the first ready of them with
@@ -25,15 +25,17 @@ func NewBuffer(reserve, ready uint64, workers int) (*Buffer, error) {
 	reserve = max(roundUp(reserve, hugePage), hugePage)
 	ready = min(roundUp(ready, PageSize), reserve)
 	// One huge page more, so that the start can be aligned.
-	mem, err := unix.Mmap(-1, 0, int(reserve+hugePage), unix.PROT_READ|unix.PROT_WRITE,
+	all, err := unix.Mmap(-1, 0, int(reserve+hugePage), unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes for pages: %w", reserve, err)
 	}
-	b := &Buffer{mem: mem, ready: ready}
-	// Without huge pages it works too, slower.
-	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
-	if err := populate(b.bytes()[:ready], workers); err != nil {
+	skip := roundUp(addressOf(all), hugePage) - addressOf(all)
+	b := &Buffer{all: all, mem: all[skip : skip+reserve]}
+	// Without huge pages it works too, slower. The target's memory has no place in a core dump of ours.
+	_ = unix.Madvise(all, unix.MADV_HUGEPAGE)
+	_ = unix.Madvise(all, unix.MADV_DONTDUMP)
+	if err := populate(b.mem[:ready], workers); err != nil {
 		b.Free()
 		return nil, err
 	}
@@ -59,17 +61,11 @@ func populate(mem []byte, workers int) error {
 	return first
 }
 
-// bytes is the reserved memory, aligned to a huge page.
-func (b *Buffer) bytes() []byte {
-	skip := roundUp(addressOf(b.mem), hugePage) - addressOf(b.mem)
-	return b.mem[skip : uint64(len(b.mem))-hugePage+skip]
-}
-
 // Free gives the memory back.
 func (b *Buffer) Free() {
-	if b.mem != nil {
-		unix.Munmap(b.mem)
-		b.mem = nil
+	if b.all != nil {
+		unix.Munmap(b.all)
+		b.all, b.mem = nil, nil
 	}
 }
 

@@ -10,54 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	chunkBytes = 4 << 20 // bytes copied by one process_vm_readv
-	chunkRuns  = 1024    // IOV_MAX
-)
-
-// Source is where pages come from: one process, its runs, and where their bytes
-// begin in the whole copy.
-type Source struct {
-	PID  int
-	Runs []Run
-	mem  int // fd of /proc/PID/mem
-	off  uint64
-}
-
-// NewSource opens /proc/PID/mem, which reads the pages that process_vm_readv
-// refuses: PROT_NONE and write-only ones.
-func NewSource(pid int) (*Source, error) {
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/mem", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open memory of %d: %w", pid, err)
-	}
-	return &Source{PID: pid, mem: fd}, nil
-}
-
-// Pages is how many pages the source's runs have.
-func (s *Source) Pages() uint64 { return countPages(s.Runs) }
-
-// Close closes /proc/PID/mem.
-func (s *Source) Close() { unix.Close(s.mem) }
-
-// chunk is one piece of work: up to chunkBytes from consecutive runs of a source.
-type chunk struct {
-	src         *Source
-	first, last int    // indices of runs, both inclusive
-	skip        uint64 // bytes of the first run that earlier chunks have
-	bytes       uint64
-	off         uint64 // into the whole copy
-}
-
 // Copier copies the pages of sources with several threads. They are started
-// before the freeze and wait.
+// before the freeze and wait. The whole copy is the pages of all sources, one behind the
+// other: its beginning is in memory, the rest in the spill.
 type Copier struct {
-	buf     *Buffer
+	mem     []*Buffer // the first, and one more when that was too small
+	cuts    []uint64  // offsets into the copy where a buffer ends
 	spill   *Spill
 	chunks  []chunk
 	next    atomic.Int64
 	workers []*worker
-	start   []chan struct{}
+	start   []chan struct{} // one for each worker but the first
 	done    sync.WaitGroup
 	err     atomic.Pointer[error]
 }
@@ -66,40 +29,59 @@ type Copier struct {
 type worker struct {
 	remote []unix.RemoteIovec
 	local  [1]unix.Iovec
-	bounce []byte // for pages beyond the buffer
+	bounce *Buffer // takes what goes to the spill
 }
 
-// NewCopier starts n copying threads into buf. What does not fit into buf goes to spill,
-// which may be nil when everything fits. runs is about how many runs to expect.
+// NewCopier starts n copying threads into buf. What does not fit into buf goes to spill;
+// without one, memory for it is made when needed. runs is about how many runs to expect.
 func NewCopier(n int, buf *Buffer, spill *Spill, runs int) (*Copier, error) {
-	c := &Copier{buf: buf, spill: spill, chunks: make([]chunk, 0, runs/8+int(buf.ready/chunkBytes)+256)}
-	for range n {
+	end := uint64(len(buf.mem))
+	if spill != nil {
+		end = min(end, spill.from)
+		spill.from = end
+	}
+	c := &Copier{
+		mem: append(make([]*Buffer, 0, 2), buf), cuts: append(make([]uint64, 0, 2), end), spill: spill,
+		chunks: make([]chunk, 0, 8*n+runs/chunkRuns+int(end/chunkMax)+1024),
+	}
+	for i := range max(n, 1) {
 		w := &worker{remote: make([]unix.RemoteIovec, 0, chunkRuns)}
+		c.workers = append(c.workers, w)
 		if spill != nil {
-			b, err := NewBuffer(chunkBytes, chunkBytes, 1)
-			if err != nil {
+			var err error
+			if w.bounce, err = NewBuffer(chunkMax, chunkMax, 1); err != nil {
 				c.Stop()
 				return nil, err
 			}
-			w.bounce = b.bytes()[:chunkBytes]
 		}
-		start := make(chan struct{}, 1)
-		c.workers, c.start = append(c.workers, w), append(c.start, start)
-		go c.run(w, start)
+		if i > 0 { // the first is Copy's own
+			start := make(chan struct{}, 1)
+			c.start = append(c.start, start)
+			go c.run(w, start)
+		}
 	}
 	return c, nil
 }
 
-// Stop ends the threads.
+// Stop ends the threads and frees what NewCopier and Copy made. What was copied is no
+// longer there.
 func (c *Copier) Stop() {
 	for _, s := range c.start {
 		close(s)
 	}
-	c.start = nil
+	for _, w := range c.workers {
+		if w.bounce != nil {
+			w.bounce.Free()
+		}
+	}
+	for _, b := range c.mem[1:] {
+		b.Free()
+	}
+	c.start, c.workers, c.mem = nil, nil, c.mem[:1]
 }
 
 func (c *Copier) run(w *worker, start chan struct{}) {
-	runtime.LockOSThread()
+	runtime.LockOSThread() // the thread exists and waits: none is made in the freeze
 	for range start {
 		c.work(w)
 		c.done.Done()
@@ -107,19 +89,19 @@ func (c *Copier) run(w *worker, start chan struct{}) {
 }
 
 // Copy copies all runs of all sources, in order, and returns when every byte is
-// there. Nothing is allocated unless there are more chunks than expected.
+// there. It allocates only if there are more chunks than expected or, without a spill, more
+// pages than were reserved.
 func (c *Copier) Copy(sources []*Source) error {
-	total := c.plan(sources)
-	if c.spill == nil && total > uint64(len(c.buf.bytes())) {
-		return fmt.Errorf("copy pages: %d bytes do not fit into the %d reserved", total, len(c.buf.bytes()))
+	if err := c.plan(sources); err != nil {
+		return err
 	}
 	c.next.Store(0)
 	c.err.Store(nil)
-	// A small copy is faster on the caller's own thread than waking others is.
-	helpers := min(len(c.start), len(c.chunks)) - 1
+	// A small copy is done on the caller's own thread sooner than another wakes up.
+	helpers := min(len(c.start), len(c.chunks)-1)
 	for i := range max(helpers, 0) {
 		c.done.Add(1)
-		c.start[i+1] <- struct{}{}
+		c.start[i] <- struct{}{}
 	}
 	c.work(c.workers[0])
 	c.done.Wait()
@@ -129,39 +111,50 @@ func (c *Copier) Copy(sources []*Source) error {
 	return nil
 }
 
-// plan cuts the sources' runs into chunks and returns the bytes in all.
-func (c *Copier) plan(sources []*Source) (total uint64) {
-	c.chunks = c.chunks[:0]
+// plan gives every source its place and cuts the runs into chunks.
+func (c *Copier) plan(sources []*Source) error {
+	total := uint64(0)
 	for _, s := range sources {
-		s.off = total
-		c.chunks = planChunks(c.chunks, s, total)
-		total += s.Pages() * PageSize
+		s.off, s.bytes, s.written = total, s.Pages()*PageSize, false
+		s.kept = append(s.kept[:0], span{s.off, s.bytes})
+		total += s.bytes
 	}
-	return total
+	if err := c.grow(total); err != nil {
+		return err
+	}
+	c.chunks = c.chunks[:0]
+	size := chunkSize(total, len(c.workers))
+	for _, s := range sources {
+		c.chunks = planChunks(c.chunks, s, size, c.cuts)
+	}
+	return nil
 }
 
-// planChunks appends the chunks of one source; its first byte goes to off.
-func planChunks(chunks []chunk, s *Source, off uint64) []chunk {
-	cur := chunk{src: s, off: off}
-	for i := range s.Runs {
-		for skip, n := uint64(0), s.Runs[i].Bytes(); skip < n; {
-			if cur.bytes == 0 {
-				cur.first, cur.skip = i, skip
-			}
-			take := min(n-skip, chunkBytes-cur.bytes)
-			cur.last = i
-			cur.bytes += take
-			skip += take
-			if cur.bytes == chunkBytes || i-cur.first == chunkRuns-1 {
-				chunks = append(chunks, cur)
-				cur = chunk{src: s, off: cur.off + cur.bytes}
-			}
+// grow makes room for total bytes, without a spill: the processes grew past
+// every slack between the look and the freeze.
+func (c *Copier) grow(total uint64) error {
+	end := c.cuts[len(c.cuts)-1]
+	if c.spill != nil || total <= end {
+		return nil
+	}
+	b, err := NewBuffer(total-end, 0, 1)
+	if err != nil {
+		return fmt.Errorf("%d bytes of pages, %d reserved: %w", total, end, err)
+	}
+	c.mem, c.cuts = append(c.mem, b), append(c.cuts, end+uint64(len(b.mem)))
+	return nil
+}
+
+// at is the memory of the copy from off on, nil where it is in the spill.
+func (c *Copier) at(off uint64) []byte {
+	start := uint64(0)
+	for i, end := range c.cuts {
+		if off < end {
+			return c.mem[i].mem[off-start : end-start]
 		}
+		start = end
 	}
-	if cur.bytes > 0 {
-		chunks = append(chunks, cur)
-	}
-	return chunks
+	return nil
 }
 
 func (c *Copier) work(w *worker) {
@@ -178,19 +171,21 @@ func (c *Copier) work(w *worker) {
 }
 
 func (c *Copier) copyChunk(w *worker, k *chunk) error {
-	mem := c.buf.bytes()
-	if k.off+k.bytes <= uint64(len(mem)) && (c.spill == nil || k.off+k.bytes <= c.spill.from) {
-		return w.read(k, mem[k.off:k.off+k.bytes])
+	if mem := c.at(k.off); mem != nil {
+		return k.src.read(mem[:k.bytes], w.iovecs(k), &w.local)
 	}
-	dst := w.bounce[:k.bytes]
-	if err := w.read(k, dst); err != nil {
+	if w.bounce == nil {
+		return errors.New("copy pages: no place for them") // grow made one
+	}
+	dst := w.bounce.mem[:k.bytes]
+	if err := k.src.read(dst, w.iovecs(k), &w.local); err != nil {
 		return err
 	}
 	return c.spill.write(k.off, dst)
 }
 
-// read fills dst with the chunk's pages.
-func (w *worker) read(k *chunk, dst []byte) error {
+// iovecs names the chunk's pages.
+func (w *worker) iovecs(k *chunk) []unix.RemoteIovec {
 	w.remote = w.remote[:0]
 	skip, left := k.skip, k.bytes
 	for i := k.first; i <= k.last; i++ {
@@ -200,39 +195,5 @@ func (w *worker) read(k *chunk, dst []byte) error {
 		left -= n
 		skip = 0
 	}
-	w.local[0].Base = &dst[0]
-	w.local[0].SetLen(len(dst))
-	n, err := unix.ProcessVMReadv(k.src.PID, w.local[:], w.remote, 0)
-	if n == len(dst) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, unix.EFAULT) {
-		return fmt.Errorf("read memory of %d at %#x: %w", k.src.PID, w.remote[0].Base, err)
-	}
-	return w.readMem(k, dst, max(n, 0))
-}
-
-// readMem goes on behind the first done bytes through /proc/PID/mem, which
-// also reads what the process itself may not read.
-func (w *worker) readMem(k *chunk, dst []byte, done int) error {
-	for _, iov := range w.remote {
-		if done >= iov.Len {
-			done -= iov.Len
-			dst = dst[iov.Len:]
-			continue
-		}
-		for done < iov.Len {
-			n, err := unix.Pread(k.src.mem, dst[done:iov.Len], int64(iov.Base)+int64(done))
-			if err != nil || n == 0 {
-				if err == nil {
-					err = unix.EIO
-				}
-				return fmt.Errorf("read /proc/%d/mem at %#x: %w", k.src.PID, int(iov.Base)+done, err)
-			}
-			done += n
-		}
-		done = 0
-		dst = dst[iov.Len:]
-	}
-	return nil
+	return w.remote
 }

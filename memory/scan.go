@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -11,62 +10,160 @@ import (
 // which is where mmap places mappings unless it is asked for more.
 const TaskSize = 0x7ffffffff000
 
-// regionsPerScan is how many page regions one PAGEMAP_SCAN call may return
-// before it is called again.
-const regionsPerScan = 16 << 10
+const (
+	// regionsPerScan is how many page regions one PAGEMAP_SCAN call may return
+	// before it is called again. The kernel itself starts anew after 512.
+	regionsPerScan = 1024
+	// entriesPerRead is how many pagemap entries are read at once.
+	entriesPerRead = 2048
+)
+
+// Categories of pages, PAGE_IS_* of linux/fs.h.
+const (
+	pageIsFile    = 1 << 2
+	pageIsPresent = 1 << 3
+	pageIsSwapped = 1 << 4
+	pageIsPFNZero = 1 << 5
+	pageIsHuge    = 1 << 6
+	pageIsGuard   = 1 << 8 // 6.15
+)
 
 // Scanner finds the private pages of one process that are in memory or in swap,
 // without the zero page, pages that are still those of a file, and guard pages.
-// Shared memory belongs to its object, see ShmObject.
+// Shared memory belongs to its object, see Shm. It is for one goroutine at a time.
 type Scanner struct {
-	pid     int
-	pagemap int // fd of /proc/PID/pagemap
-	regions []pageRegion
-	entries []byte // for kernels without PAGEMAP_SCAN
-
 	// Guards are the areas of guard pages (MADV_GUARD_INSTALL) that the last Scan met.
 	Guards []Range
+
+	pid     int
+	pagemap int // fd of /proc/PID/pagemap
+	maps    int // fd of /proc/PID/maps, without PAGEMAP_SCAN; -1
+	has     kernelFeatures
+	regions []pageRegion
+	entries []byte
+	text    []byte // of maps
+	mapped  []area // from maps
+	zeros   zeroFrames
+	looked  bool // a Scan was done before
+	huge    bool // it met the huge zero page
 }
 
 // NewScanner opens /proc/PID/pagemap; call it before the freeze.
 func NewScanner(pid int) (*Scanner, error) {
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/pagemap", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	has, err := features()
 	if err != nil {
-		return nil, fmt.Errorf("open pagemap of %d: %w", pid, err)
+		return nil, err
 	}
-	return &Scanner{pid: pid, pagemap: fd, regions: make([]pageRegion, regionsPerScan), Guards: make([]Range, 0, 4096)}, nil
+	return newScanner(pid, has)
+}
+
+func newScanner(pid int, has kernelFeatures) (*Scanner, error) {
+	s := &Scanner{
+		pid: pid, pagemap: -1, maps: -1, has: has,
+		regions: make([]pageRegion, regionsPerScan), entries: make([]byte, 8*entriesPerRead),
+	}
+	if !has.pagemapScan {
+		s.text, s.zeros = make([]byte, mapsRead), frames()
+	}
+	return s, s.open()
+}
+
+// open opens the process's pagemap, again after an execve: the file is that of the
+// address space, not of the process.
+func (s *Scanner) open() (err error) {
+	s.Close()
+	if s.pagemap, err = openProc(s.pid, "pagemap"); err != nil {
+		return err
+	}
+	if !s.has.pagemapScan {
+		s.maps, err = openProc(s.pid, "maps")
+	}
+	return err
+}
+
+func openProc(pid int, name string) (int, error) {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open /proc/%d/%s: %w", pid, name, err)
+	}
+	return fd, nil
 }
 
 // Close closes the pagemap.
-func (s *Scanner) Close() { unix.Close(s.pagemap) }
+func (s *Scanner) Close() {
+	for _, fd := range []*int{&s.pagemap, &s.maps} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
+	}
+}
 
 // Scan appends the runs of pages found in areas (ascending, disjoint) to dst: one
-// ioctl an area, so that a few large areas are better than many small ones.
+// ioctl an area, so that a few large areas, even with nothing mapped in them,
+// are better than many small ones. It allocates only when dst, Guards or the lists
+// of an earlier Scan are too small. A process that called execve after
+// NewScanner is opened again.
 func (s *Scanner) Scan(areas []Range, dst []Run) ([]Run, error) {
+	had := len(dst)
+	dst, err := s.scanAll(areas, dst)
+	// Before 6.18 a dead address space may answer as an empty one; a live one has a stack.
+	if (err != nil || len(dst) == had) && s.gone() {
+		if err := s.open(); err != nil {
+			return dst[:had], err
+		}
+		dst, err = s.scanAll(areas, dst[:had])
+	}
+	s.looked = s.looked || err == nil
+	return dst, err
+}
+
+// gone tells whether the address space that was opened is no more.
+func (s *Scanner) gone() bool {
+	if s.pagemap < 0 {
+		return true
+	}
+	n, err := unix.Pread(s.pagemap, s.entries[:8], 0)
+	return n == 0 && err == nil
+}
+
+func (s *Scanner) scanAll(areas []Range, dst []Run) (_ []Run, err error) {
 	s.Guards = s.Guards[:0]
+	if !s.has.pagemapScan {
+		if s.mapped, err = readMaps(s.pid, s.maps, s.text, s.mapped[:0]); err != nil {
+			return dst, err
+		}
+	}
+	left := s.mapped
 	for _, a := range areas {
-		var err error
-		if dst, err = s.scan(a, dst); err != nil {
+		switch {
+		case a.Kind == KindWhole:
+			dst = appendRun(dst, a.Start, a.End)
+		case s.has.pagemapScan:
+			dst, err = s.scanRegions(a, dst)
+		default:
+			dst, left, err = s.scanMapped(a, left, dst)
+		}
+		if err != nil {
 			return dst, err
 		}
 	}
 	return dst, nil
 }
 
-func (s *Scanner) scan(a Range, dst []Run) ([]Run, error) {
-	for a.Start < a.End {
-		n, err := pagemapScan(s.pagemap, a, s.regions)
-		if errors.Is(err, unix.ENOTTY) {
-			return s.scanEntries(a, dst)
-		}
+// scanRegions is Scan with PAGEMAP_SCAN.
+func (s *Scanner) scanRegions(a Range, dst []Run) ([]Run, error) {
+	// The frames of huge pages are looked at while the target runs, and in the
+	// freeze only if that was of any use.
+	arg := s.scanArg(a, !s.looked || s.huge)
+	for arg.start < a.End {
+		n, err := pagemapScan(s.pagemap, &arg, s.regions)
 		if err != nil {
-			return dst, fmt.Errorf("scan pages of %d at %#x: %w", s.pid, a.Start, err)
+			return dst, fmt.Errorf("scan pages of %d at %#x: %w", s.pid, arg.start, err)
 		}
 		for i := range s.regions[:n] {
-			if r := &s.regions[i]; r.isGuard() {
-				s.Guards = append(s.Guards, Range{r.start, r.end})
-			} else {
-				dst = appendRun(dst, r.start, r.end)
+			if dst, err = s.appendRegion(&s.regions[i], dst); err != nil {
+				return dst, err
 			}
 		}
 		if n < len(s.regions) {
@@ -74,61 +171,73 @@ func (s *Scanner) scan(a Range, dst []Run) ([]Run, error) {
 		}
 		// Not walk_end: seen on 6.18, a walk of more than 512 regions leaves
 		// the place of an earlier flush of the kernel's own buffer in it.
-		a.Start = s.regions[n-1].end
+		arg.start = s.regions[n-1].end
 	}
 	return dst, nil
 }
 
-// Bits of a /proc/PID/pagemap entry (Documentation/admin-guide/mm/pagemap.rst).
-const (
-	pmFile    = 1 << 61
-	pmSwap    = 1 << 62
-	pmPresent = 1 << 63
-	pmGuard   = 1 << 58
-	pmPFN     = 1<<55 - 1
-)
-
-// wanted tells from a pagemap entry whether the page belongs into the image.
-// zeroPFN is the frame of the zero page, 0 when it is not known.
-func wanted(entry, zeroPFN uint64) bool {
-	if entry&pmGuard != 0 || entry&pmFile != 0 {
-		return false
+// scanArg is what PAGEMAP_SCAN is asked about a.
+func (s *Scanner) scanArg(a Range, tellHuge bool) pmScanArg {
+	without := uint64(pageIsPFNZero)
+	if a.Kind != KindAnonymous {
+		without |= pageIsFile // costs a look at every page's struct page
 	}
-	if entry&pmSwap != 0 {
-		return true
+	tell := uint64(pageIsSwapped)
+	if s.has.guards {
+		tell |= pageIsGuard
 	}
-	return entry&pmPresent != 0 && (zeroPFN == 0 || entry&pmPFN != zeroPFN)
+	if tellHuge {
+		tell |= pageIsHuge
+	}
+	return pmScanArg{
+		start: a.Start, end: a.End,
+		inverted: without, mask: without, anyOf: pageIsPresent | pageIsSwapped, ret: tell,
+	}
 }
 
-// scanEntries reads pagemap entries: the way before Linux 6.7.
-func (s *Scanner) scanEntries(a Range, dst []Run) ([]Run, error) {
-	if s.entries == nil {
-		s.entries = make([]byte, 64<<10)
+// appendRegion appends the pages of one region that PAGEMAP_SCAN returned.
+func (s *Scanner) appendRegion(r *pageRegion, dst []Run) ([]Run, error) {
+	switch {
+	case r.categories&pageIsGuard != 0:
+		s.Guards = appendRange(s.Guards, r.start, r.end, KindMixed)
+		return dst, nil
+	case r.categories&pageIsSwapped != 0:
+		// Swapped pages, or markers in their place: the entries tell.
+		return s.scanEntries(r.start, r.end, wantedSwapped, dst)
+	case r.categories&pageIsHuge != 0:
+		return s.appendHuge(r, dst)
 	}
-	zero := zeroPage()
-	for a.Start < a.End {
-		want := min(uint64(len(s.entries)), (a.End-a.Start)/PageSize*8)
-		n, err := unix.Pread(s.pagemap, s.entries[:want], int64(a.Start/PageSize*8))
-		if err != nil {
-			return dst, fmt.Errorf("read pagemap of %d at %#x: %w", s.pid, a.Start, err)
+	return appendRun(dst, r.start, r.end), nil
+}
+
+// appendHuge appends huge pages without the huge zero page, which PAGEMAP_SCAN
+// does not tell from others (6.18).
+func (s *Scanner) appendHuge(r *pageRegion, dst []Run) ([]Run, error) {
+	zero := hugeZeroFrame()
+	if zero == 0 {
+		return appendRun(dst, r.start, r.end), nil
+	}
+	for at := r.start; at < r.end; {
+		end := min((at/hugePage+1)*hugePage, r.end)
+		n, err := unix.Pread(s.pagemap, s.entries[:8], int64(at/PageSize*8))
+		if err != nil || n != 8 {
+			return dst, fmt.Errorf("read pagemap of %d at %#x: %w", s.pid, at, orEOF(err))
 		}
-		if n < 8 {
-			return dst, nil // past the end of the address space
+		e := nativeUint64(s.entries)
+		if e&pmPresent != 0 && e&pmFrame == zero+at%hugePage/PageSize {
+			s.huge = true
+		} else {
+			dst = appendRun(dst, at, end)
 		}
-		dst = decodeEntries(s.entries[:n/8*8], a.Start, zero, dst)
-		a.Start += uint64(n/8) * PageSize
+		at = end
 	}
 	return dst, nil
 }
 
-// decodeEntries appends the wanted pages among 8-byte pagemap entries; the first
-// entry is that of the page at start.
-func decodeEntries(entries []byte, start, zeroPFN uint64, dst []Run) []Run {
-	for ; len(entries) >= 8; entries = entries[8:] {
-		if wanted(nativeUint64(entries), zeroPFN) {
-			dst = appendRun(dst, start, start+PageSize)
-		}
-		start += PageSize
+// orEOF is err, or what a read that returned nothing means: no address space any more.
+func orEOF(err error) error {
+	if err == nil {
+		return unix.ESRCH
 	}
-	return dst
+	return err
 }

@@ -3,7 +3,6 @@ package memory
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,18 +12,23 @@ import (
 // target is frozen. It has no name.
 type Spill struct {
 	f    *os.File
-	from uint64 // offset in the whole copy from which on chunks go to the file
+	from uint64 // offset in the whole copy from which on pages go to the file; the file begins with it
 }
 
 // NewSpill makes a nameless file in dir for the bytes of the copy from offset from on.
 func NewSpill(dir string, from uint64) (*Spill, error) {
+	from = from / PageSize * PageSize
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
 		f, err := os.CreateTemp(dir, ".spill-*")
 		if err != nil {
 			return nil, fmt.Errorf("make a file for pages beyond the memory limit: %w", err)
 		}
-		return &Spill{f: f, from: from}, os.Remove(f.Name())
+		if err := os.Remove(f.Name()); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("make a file for pages beyond the memory limit: %w", err)
+		}
+		return &Spill{f: f, from: from}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a file for pages beyond the memory limit in %s: %w", dir, err)
@@ -32,52 +36,41 @@ func NewSpill(dir string, from uint64) (*Spill, error) {
 	return &Spill{f: os.NewFile(uintptr(fd), dir+"/(spill)"), from: from}, nil
 }
 
+// Reserve has the file system set aside room for a copy of total bytes, so that a full disk
+// is found before the freeze, and blocks need not be found in it.
+func (s *Spill) Reserve(total uint64) error {
+	if total <= s.from {
+		return nil
+	}
+	err := unix.Fallocate(int(s.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(total-s.from))
+	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("reserve %d bytes for pages beyond the memory limit: %w", total-s.from, err)
+	}
+	return nil
+}
+
 // write stores bytes of the copy that begin at off.
 func (s *Spill) write(off uint64, b []byte) error {
-	if _, err := s.f.WriteAt(b, int64(off)); err != nil {
+	if _, err := s.f.WriteAt(b, int64(off-s.from)); err != nil {
 		return fmt.Errorf("write pages beyond the memory limit: %w", err)
+	}
+	return nil
+}
+
+// moveTo appends n bytes of the copy, from off on, to f, and gives their room back.
+func (s *Spill) moveTo(f *os.File, off, n uint64) error {
+	at := int64(off - s.from)
+	for n > 0 {
+		part := min(n, releaseStep)
+		if err := copyRange(f, s.f, at, int64(part)); err != nil {
+			return err
+		}
+		// The pages must not need room twice. Where holes cannot be made, they do.
+		_ = unix.Fallocate(int(s.f.Fd()), unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE, at, int64(part))
+		at, n = at+int64(part), n-part
 	}
 	return nil
 }
 
 // Close gives the file back.
 func (s *Spill) Close() { s.f.Close() }
-
-// WriteTo writes the bytes of src's runs, in order, to f.
-func (c *Copier) WriteTo(src *Source, f *os.File) error {
-	mem := c.buf.bytes()
-	inMemory := uint64(len(mem))
-	if c.spill != nil {
-		inMemory = c.spill.from
-	}
-	for _, k := range c.chunks {
-		if k.src != src {
-			continue
-		}
-		var err error
-		if k.off+k.bytes <= inMemory {
-			_, err = f.Write(mem[k.off : k.off+k.bytes])
-		} else {
-			err = copyRange(f, c.spill.f, int64(k.off), int64(k.bytes))
-		}
-		if err != nil {
-			return fmt.Errorf("write pages of %d: %w", src.PID, err)
-		}
-	}
-	return nil
-}
-
-// copyRange appends n bytes of src from off on to dst.
-func copyRange(dst, src *os.File, off, n int64) error {
-	if _, err := src.Seek(off, 0); err != nil {
-		return err
-	}
-	m, err := dst.ReadFrom(limited(src, n))
-	if err == nil && m != n {
-		err = fmt.Errorf("copied %d of %d bytes", m, n)
-	}
-	return err
-}
-
-// limited is the next n bytes of f, in the form for which ReadFrom uses copy_file_range.
-func limited(f *os.File, n int64) *io.LimitedReader { return &io.LimitedReader{R: f, N: n} }
