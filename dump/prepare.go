@@ -53,7 +53,7 @@ func (r *run) prepareHeld() (err error) {
 	if err := r.session.Collect(); err != nil {
 		return err
 	}
-	if r.look, err = r.session.Decode(); err != nil {
+	if r.look, err = r.session.Look(); err != nil {
 		return err
 	}
 	r.log.info("look", "%d processes, %d files", len(r.look.Processes), len(r.look.Files))
