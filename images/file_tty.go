@@ -98,8 +98,8 @@ func termios(k *fastcr.Termios) *tty.TermiosEntry {
 		CIflag: &k.Iflag, COflag: &k.Oflag, CCflag: &k.Cflag, CLflag: &k.Lflag, CLine: u32(k.Line),
 		CIspeed: &k.Ispeed, COspeed: &k.Ospeed, CCc: make([]uint32, len(k.CC)),
 	}
-	for i, c := range k.CC {
-		e.CCc[i] = uint32(c)
+	for i, c := range k.CC { // CRIU copies the characters over the words' memory
+		e.CCc[i/4] |= uint32(c) << (8 * (i % 4))
 	}
 	return e
 }

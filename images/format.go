@@ -91,7 +91,11 @@ type reader struct {
 
 // newReader checks the magic numbers that newImage writes.
 func newReader(r io.Reader, magic uint32) (*reader, error) {
-	want := newImage(magic).buf
+	return readAfter(r, newImage(magic).buf)
+}
+
+// readAfter checks that a file begins with want.
+func readAfter(r io.Reader, want []byte) (*reader, error) {
 	head := make([]byte, len(want))
 	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, fmt.Errorf("%w: no magic number", errFormat)

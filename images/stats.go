@@ -1,6 +1,8 @@
 package images
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/checkpoint-restore/go-criu/v8/crit/images/stats"
@@ -29,4 +31,23 @@ func (d *Dir) WriteStats(s Stats) error {
 		return err
 	}
 	return d.put(statsDump, w)
+}
+
+// ReadStats reads a stats-dump, criu's own included.
+func ReadStats(r io.Reader) (Stats, error) {
+	var e stats.StatsEntry
+	in, err := readAfter(r, newWriter(magicService, magicStats).buf)
+	if err != nil {
+		return Stats{}, err
+	}
+	if err := in.next(&e); err != nil {
+		return Stats{}, fmt.Errorf("read statistics: %w", err)
+	}
+	us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
+	d := e.GetDump()
+	return Stats{
+		Freezing: us(d.GetFreezingTime()), Frozen: us(d.GetFrozenTime()), MemDump: us(d.GetMemdumpTime()), MemWrite: us(d.GetMemwriteTime()),
+		PagesScanned: d.GetPagesScanned(), PagesWritten: d.GetPagesWritten(),
+		SharedScanned: d.GetShpagesScanned(), SharedWritten: d.GetShpagesWritten(),
+	}, nil
 }
