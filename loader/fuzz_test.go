@@ -3,6 +3,8 @@ package loader
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/fastcr/fastcr/xstate"
 )
 
 // FuzzDecode feeds every decoder with bytes that no kernel would write.
@@ -35,10 +37,10 @@ func FuzzXsave(f *testing.F) {
 	}
 	f.Add(raw, uint64(0xe7), uint32(5))
 	f.Fuzz(func(t *testing.T, raw []byte, user uint64, pkru uint32) {
-		l := machineLayout()
-		out, err := l.standard(raw, user, pkru)
-		if err == nil && len(out) != l.size {
-			t.Errorf("%d bytes, want %d", len(out), l.size)
+		l := xstate.Machine()
+		out, err := standardXsave(l, raw, user, pkru)
+		if err == nil && len(out) != int(l.Size) {
+			t.Errorf("%d bytes, want %d", len(out), l.Size)
 		}
 	})
 }

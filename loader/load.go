@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 	"strings"
+
+	"github.com/fastcr/fastcr/xstate"
 )
 
 // Options say how the programs are had. The zero value is right for a dump.
@@ -44,7 +46,7 @@ func Load(opts Options) (*Loader, error) {
 		dir = defaultPinDir
 	}
 	usePins := !opts.NoPins && os.Geteuid() == 0
-	go machineLayout()
+	go xstate.Machine()
 	l := newLoader()
 	if usePins && l.openPins(dir) == nil {
 		l.pinned = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/xstate"
 )
 
 // enum rec_type
@@ -68,7 +69,7 @@ func decodeThreadRec(rec []byte, b *builder) error {
 		return nil // reaped while it was looked at
 	}
 	t := b.thread(int(r.Tgid), int(r.Tid))
-	t.FPU, err = machineLayout().standard(rest[:r.FpuSize], r.UserXfeatures, r.Pkru)
+	t.FPU, err = standardXsave(xstate.Machine(), rest[:r.FpuSize], r.UserXfeatures, r.Pkru)
 	if err != nil {
 		return fmt.Errorf("thread %d: %w", r.Tid, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/xstate"
 )
 
 // stop attaches to every thread of pid with ptrace and stops it, until the test ends.
@@ -179,7 +180,7 @@ func TestFPUStates(t *testing.T) {
 	l := loaded(t)
 	c := child{pid: sleeper(t)}
 	stop(t, c.pid)
-	features := machineLayout().features &^ (1<<17 | 1<<18) // AMX has to be asked for
+	features := xstate.Machine().Features &^ (1<<17 | 1<<18) // AMX has to be asked for
 	for _, bv := range []uint64{features, 0, 1, 2, 3, 4, 6, 7, 7 | features&0xe0, features &^ 1, features &^ 6} {
 		bv &= features
 		state, err := ptraceXstate(c.pid)
@@ -212,7 +213,7 @@ func TestFPUStates(t *testing.T) {
 
 // fpuPattern fills what the features bv have in the standard format.
 func fpuPattern(state []byte, bv uint64) {
-	l := machineLayout()
+	l := xstate.Machine()
 	fill := func(from, to int) {
 		for i := from; i < to; i++ {
 			state[i] = byte(i*7) | 1
@@ -229,8 +230,8 @@ func fpuPattern(state []byte, bv uint64) {
 		fill(xsaveXMM, xsavePad)
 	}
 	for _, i := range []int{2, 5, 6, 7} {
-		if c := l.components[i]; bv&(1<<i) != 0 {
-			fill(c.offset, c.offset+c.size)
+		if c := l.Components[i]; bv&(1<<i) != 0 {
+			fill(int(c.Offset), int(c.Offset+c.Size))
 		}
 	}
 }
