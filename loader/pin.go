@@ -100,6 +100,11 @@ func isBPFFS(dir string) bool {
 // pin leaves the loaded programs for later runs. They appear at once, under
 // their final name; pins of other builds go.
 func (l *Loader) pin(dir string) error {
+	unlock, err := lockPins(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := makePinDir(dir); err != nil {
 		return err
 	}
@@ -140,6 +145,24 @@ func (o *object) pin(path string) error {
 		return err
 	}
 	return pinFD(o.more.prog, path+pinMore)
+}
+
+// lockPins keeps two first runs from mounting and pinning at the same time: the
+// second gets an error and leaves it to the first.
+func lockPins(dir string) (unlock func(), err error) {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", parent, err)
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("lock %s: %w", parent, err)
+	}
+	return func() { _ = unix.Close(fd) }, nil
 }
 
 // makePinDir mounts a bpffs at dir, unless there is one.

@@ -51,6 +51,28 @@ func TestPinnedPrograms(t *testing.T) {
 	}
 }
 
+// Two first runs at the same time leave one set of pins in one bpffs.
+func TestFirstRunsTogether(t *testing.T) {
+	dir := pinDir(t) // fails if a second mount is left
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			l, err := Load(Options{pinDir: dir})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l.Close()
+		})
+	}
+	wg.Wait()
+	l := newLoader()
+	if err := l.openPins(dir); err != nil {
+		t.Error(err)
+	}
+	l.Close()
+}
+
 // Runs that share pinned programs do not see each other's cursors or scratch memory.
 func TestPinsSharedByRuns(t *testing.T) {
 	dir := pinDir(t)
