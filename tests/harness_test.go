@@ -192,6 +192,9 @@ func (r *Run) dump(flags ...string) {
 func (r *Run) tryDump(flags ...string) ([]byte, error) {
 	r.t.Helper()
 	r.counter++
+	if r.img != "" {
+		os.RemoveAll(r.img)
+	}
 	top := filepath.Dir(r.work)
 	r.img = filepath.Join(top, "img"+strconv.Itoa(r.counter))
 	if err := os.Mkdir(r.img, 0o700); err != nil {
@@ -316,7 +319,7 @@ func (r *Run) verdict(word string) {
 	}
 	switch {
 	case text != "pass\n":
-		r.t.Errorf("%s program says (complete: %v, ended: %v):\n%s\n%s", word, done, ended, text, tail(filepath.Join(r.logs, "out")))
+		r.t.Errorf("%s program says (complete: %v, ended: %s):\n%s\n%s", word, done, r.describeEnd(), text, tail(filepath.Join(r.logs, "out")))
 	case !ended:
 		r.t.Errorf("%s program passed, but did not end", word)
 	case *r.status != 0:

@@ -105,8 +105,8 @@ func mappings(path string) string {
 		name := strings.Join(f[5:], " ")
 		from, to, _ := strings.Cut(f[0], "-")
 		switch {
-		case strings.HasPrefix(name, "/dev/zero (del"), strings.HasPrefix(name, "/memfd:/dev/zero"):
-			name = "(shared anonymous)"
+		case strings.HasPrefix(name, "/memfd:/dev/zero"), strings.HasPrefix(name, "/memfd:/anon_hugepage"):
+			name = strings.Replace(name, "memfd:/", "", 1) // how criu restores shared anonymous memory
 		case name == "[stack]":
 			from = "" // grows
 		}
