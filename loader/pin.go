@@ -105,6 +105,9 @@ func (l *Loader) pin(dir string) error {
 		return err
 	}
 	defer unlock()
+	if pinnedMeanwhile(dir) {
+		return nil
+	}
 	if err := makePinDir(dir); err != nil {
 		return err
 	}
@@ -145,6 +148,13 @@ func (o *object) pin(path string) error {
 		return err
 	}
 	return pinFD(o.more.prog, path+pinMore)
+}
+
+// pinnedMeanwhile says whether another first run was quicker.
+func pinnedMeanwhile(dir string) bool {
+	other := newLoader()
+	defer other.Close()
+	return other.openPins(dir) == nil
 }
 
 // lockPins keeps two first runs from mounting and pinning at the same time: the
