@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -10,15 +11,14 @@ import (
 func (r *run) collect() error {
 	frozen := time.Now()
 	r.res.Stages.Freeze = frozen.Sub(r.frozenAt)
-	forked, err := r.takeAttendance()
-	if err != nil {
+	if err := r.takeAttendance(); err != nil {
 		return err
 	}
-	if err := r.session.Collect(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
-	if len(forked) > 0 {
-		if err := r.adopt(forked); err != nil {
+	if len(r.forked) > 0 {
+		if err := r.adopt(r.forked); err != nil {
 			return err
 		}
 	}
@@ -36,22 +36,48 @@ func (r *run) collect() error {
 }
 
 // takeAttendance compares who is frozen with who was there at the look: processes
-// that have ended since are dropped, those that were forked are returned, their
-// iterators made.
-func (r *run) takeAttendance() (forked []int, err error) {
+// that have ended since are dropped, those that were forked get iterators.
+func (r *run) takeAttendance() error {
 	members, err := r.hold.Members()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.memory.keep(members)
 	known := r.hold.Pids()
+	before := len(r.forked)
 	for _, pid := range members {
-		if !slices.Contains(known, pid) {
-			forked = append(forked, pid)
+		if !slices.Contains(known, pid) && !slices.Contains(r.forked, pid) {
+			r.forked = append(r.forked, pid)
 		}
 	}
-	if len(forked) == 0 {
-		return nil, nil
+	return r.session.Add(r.forked[before:])
+}
+
+// exitPatience is how often processes on their way out are waited for, in steps
+// of exitStep.
+const (
+	exitPatience = 200
+	exitStep     = 100 * time.Microsecond
+)
+
+// read reads the iterators, again as long as it meets processes that are exiting:
+// those go on in a frozen cgroup, and are zombies or gone a moment later.
+func (r *run) read() error {
+	for range exitPatience {
+		if err := r.session.Collect(); err != nil {
+			return err
+		}
+		n, err := r.session.Exiting()
+		if n == 0 || err != nil {
+			return err
+		}
+		time.Sleep(exitStep)
+		if err := r.session.Rearm(); err != nil {
+			return err
+		}
+		if err := r.takeAttendance(); err != nil {
+			return err
+		}
 	}
-	return forked, r.session.Add(forked)
+	return errors.New("processes of the tree are exiting and do not end")
 }

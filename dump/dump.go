@@ -30,6 +30,7 @@ type run struct {
 	memory   memoryPlan
 	contents contents
 	cgroups  map[int][]fastcr.Cgroup
+	forked   []int // processes that came between look and freeze
 
 	res        Result
 	frozenAt   time.Time
@@ -135,17 +136,13 @@ func (r *run) thaw() error {
 
 // mend restarts, in the frozen target, the calls that the freezer made return EINTR.
 func (r *run) mend() error {
-	tree, err := r.session.Decode()
+	var tids []int
+	err := r.session.EachInterrupted(func(_, tid int) error {
+		tids = append(tids, tid)
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	var tids []int
-	for _, p := range tree.Processes {
-		for _, t := range p.Threads {
-			if t.Restarted {
-				tids = append(tids, t.TID)
-			}
-		}
 	}
 	if r.res.Restarted, err = freeze.MendInterrupted(tids); err != nil {
 		return err

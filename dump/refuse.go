@@ -16,8 +16,8 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 	}
 	r.checkTree()
 	for _, p := range t.Processes {
-		if p.State == fastcr.TaskDead {
-			continue
+		if p.State == fastcr.TaskDead || p.Flags&pfExiting != 0 {
+			continue // nothing, or in a moment nothing, to restore but an exit code
 		}
 		r.checkProcess(p)
 		r.checkNamespaces(p)
@@ -26,6 +26,9 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 	}
 	return errors.Join(r.found...)
 }
+
+// pfExiting is PF_EXITING of task_struct.flags.
+const pfExiting = 4
 
 type refusal struct {
 	opts  *Options
@@ -48,13 +51,11 @@ func (r *refusal) checkTree() {
 	if r.opts.ShellJob {
 		return
 	}
-	for _, p := range r.tree.Processes {
-		if p.State != fastcr.TaskDead && (!r.pids[p.SID] || !r.pids[p.PGID]) {
-			r.add(p.PID, -1, p.Comm,
-				fmt.Sprintf("its session %d or process group %d is led from outside the tree", p.SID, p.PGID),
-				"a shell's job is dumped with -j (--shell-job)")
-			return
-		}
+	// Further down a leader may have ended before its group: criu makes one up.
+	if root.SID != root.PID {
+		r.add(root.PID, -1, root.Comm,
+			fmt.Sprintf("does not lead its session: that is %d, outside of the tree", root.SID),
+			"a shell's job is dumped with -j (--shell-job)")
 	}
 }
 

@@ -48,3 +48,22 @@ func (s *Session) EachFile(f func(SeenFile) error) error {
 		return nil
 	})
 }
+
+// pfExiting is PF_EXITING of task_struct.flags.
+const pfExiting = 4
+
+// Exiting counts the processes that the last Collect met on their way out: without
+// memory, but not dead yet. A freeze does not stop them.
+func (s *Session) Exiting() (n int, err error) {
+	err = s.each("process", func(rec []byte) error {
+		if recordType(rec) != recProcess {
+			return nil
+		}
+		r, _, err := view[processProcessRec](rec)
+		if err == nil && r.ExitState == 0 && (r.Mm == 0 || r.Flags&pfExiting != 0) {
+			n++
+		}
+		return err
+	})
+	return n, err
+}
