@@ -46,7 +46,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *UnixSocket …; nil for plain files
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *UnixSocket, *Socket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any
@@ -65,9 +65,10 @@ type FileLock struct {
 	Class      LockClass
 	Type       uint32 // F_RDLCK 0, F_WRLCK 1, F_UNLCK 2
 	Start, End uint64 // bytes; End ^0>>1: to the end of the file
-	PID        int    // of the owner, 0 for OFD
+	PID        int    // of the process that took it; 0: another than the one that it was met in, or an OFD lock
 	FilesID    KObj   // owner table of a POSIX lock
-	Breaking   bool
+	Breaking   bool   // a lease that somebody waits to see broken
+	Target     uint32 // the type that a breaking lease is to become
 }
 
 // LockClass is flock, POSIX, OFD or lease.
@@ -88,23 +89,25 @@ type Pipe struct {
 	RingSize         uint32 // bytes, F_GETPIPE_SZ
 	Bytes            uint32 // queued
 	Packets          bool   // a buffer has PIPE_BUF_FLAG_PACKET
+	WatchQueue       bool   // O_NOTIFICATION_PIPE: it carries the kernel's notifications
 }
 
-// TTY is a terminal file's state (struct tty_struct).
+// TTY is a terminal file's state (struct tty_struct). Termios, Winsize, PGRP and
+// Session are the slave's where the file is a pty's master, as the ioctls give them.
 type TTY struct {
 	Object, Link                 KObj   // this tty and, of a pty, the other side
-	DriverType                   uint32 // TTY_DRIVER_TYPE_*
+	DriverType                   uint32 // TTY_DRIVER_TYPE_*, as numbered before Linux 6.18: 4 is a pty
 	Subtype                      uint32 // pty: 1 master, 2 slave
 	Index                        uint32
 	Major, MinorStart            uint32
 	Termios                      Termios
 	TermiosLocked                Termios
 	Winsize                      Winsize
-	PGRP, Session                int // 0: none, in our pid namespace
-	Flags                        uint64
+	PGRP, Session                int    // 0: none, in our pid namespace
+	Flags                        uint64 // TTY_* bits as this kernel numbers them
 	Exclusive, Packet, PtyLocked bool
 	OtherClosed                  bool // the other side has no open file
-	Hung                         bool
+	Hung                         bool // hung up: every call on the file fails
 	Count                        uint32
 }
 
@@ -134,7 +137,7 @@ type EpollWatch struct {
 	File          KObj
 	Events        uint32
 	Data          uint64
-	Dev, Ino, Pos uint64
+	Dev, Ino, Pos uint64 // as fdinfo prints them: Dev is s_dev in the kernel's encoding
 }
 
 // Signalfd is a signalfd's mask.
@@ -144,8 +147,8 @@ type Signalfd struct{ Mask uint64 }
 type Timerfd struct {
 	ClockID         uint32
 	Flags           uint32 // TFD_TIMER_* settime flags
-	Ticks           uint64
-	Interval, Value uint64
+	Ticks           uint64 // that a read would return
+	Interval, Value uint64 // Value: time left, 0: disarmed
 }
 
 // Inotify is an inotify instance's watches.
@@ -154,12 +157,28 @@ type Inotify struct{ Watches []InotifyWatch }
 // InotifyWatch is one watch; Handle is filled from fdinfo.
 type InotifyWatch struct {
 	WD         int32
-	Mask       uint32
+	Mask       uint32 // IN_*
 	Ino        uint64
-	SDev       uint32
+	SDev       uint32 // s_dev in the kernel's encoding
 	HandleType int32
 	Handle     []byte
 	Path       string
+}
+
+// Memfd is memory with a descriptor (memfd_create(2)); two files of one memfd have
+// the same Path.SDev and Path.Ino.
+type Memfd struct {
+	Name     string // without "memfd:"
+	Seals    uint32 // F_GET_SEALS
+	HugePage uint64 // bytes; 0: no huge pages
+}
+
+// Socket is a socket of a family that has no type of its own.
+type Socket struct {
+	Object                      KObj
+	Ino                         uint64
+	Family, Type, Protocol      uint32
+	State, NetNS, QueuedPackets uint32
 }
 
 // UnixSocket is a unix socket (struct unix_sock).
@@ -168,7 +187,7 @@ type UnixSocket struct {
 	Ino, PeerIno      uint64
 	Type              uint32 // SOCK_STREAM …
 	State             uint32 // TCP_* numbering
-	Name              []byte // bound address, abstract with its leading NUL
+	Name              []byte // bound address: abstract with its leading NUL, a path with the kernel's final one
 	Shutdown          uint32 // RCV_SHUTDOWN 1, SEND_SHUTDOWN 2
 	Backlog           uint32
 	SndBuf, RcvBuf    uint32 // bytes
@@ -181,7 +200,7 @@ type UnixSocket struct {
 // SocketOptions are the SOL_SOCKET options that CRIU's sk_opts keeps.
 type SocketOptions struct {
 	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd bool
-	Linger, Priority, Mark, RcvLowat, BufLock                                                      uint32
+	Linger, Priority, Mark, RcvLowat, BufLock                                                      uint32 // Linger in seconds
 	LingerOn                                                                                       bool
 	SndTimeo, RcvTimeo                                                                             uint64 // microseconds; 0: none
 }

@@ -157,6 +157,7 @@ static __always_inline __u32 tty_subtype(void *driver)
 	return BPF_CORE_READ(d, subtype);
 }
 
+/* With that they were numbered from 0, not from 1: the old numbers. */
 static __always_inline __u32 tty_type(void *driver)
 {
 	struct tty_driver___short *s = driver;
@@ -164,7 +165,100 @@ static __always_inline __u32 tty_type(void *driver)
 
 	if (bpf_core_field_exists(s->type))
 		return BPF_CORE_READ(s, type);
-	return BPF_CORE_READ(d, type);
+	return BPF_CORE_READ(d, type) + TTY_DRIVER_TYPE_PTY - bpf_core_enum_value(enum tty_driver_type, TTY_DRIVER_TYPE_PTY);
+}
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sock___bits {
+	__u8 sk_scm_credentials : 1;
+	__u8 sk_scm_security : 1;
+	__u8 sk_scm_pidfd : 1;
+};
+
+struct pipe_inode_info___watch {
+	void *watch_queue;
+};
+
+struct file_lock___whole {
+	struct list_head fl_list;
+	void *fl_owner;
+	unsigned int fl_flags;
+	unsigned char fl_type;
+	unsigned int fl_pid;
+	struct file *fl_file;
+};
+
+#pragma clang attribute pop
+
+/* SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD as bits 0, 1, 2. v6.16 (0e81cfd971dc) moved them from the socket's flags into the sock. */
+static __always_inline __u32 sock_pass(void *sock, unsigned long socket_flags)
+{
+	struct sock___bits *s = sock;
+
+	if (bpf_core_field_exists(s->sk_scm_credentials))
+		return BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_credentials) | BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_security) << 1 |
+		       BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_pidfd) << 2;
+	return (socket_flags >> 3 & 3) | (socket_flags >> 7 & 1) << 2;
+}
+
+/* Only with CONFIG_WATCH_QUEUE. */
+static __always_inline bool pipe_is_watch_queue(void *pipe)
+{
+	struct pipe_inode_info___watch *p = pipe;
+
+	return bpf_core_field_exists(p->watch_queue) && BPF_CORE_READ(p, watch_queue);
+}
+
+struct lock_common {
+	void *owner;
+	struct file *file;
+	__u32 flags, type;
+	int pid;
+};
+
+/* v6.9 (a69ce85ec9af) put what locks and leases share into struct file_lock_core, their first member. */
+static __always_inline void *lock_of_link(struct list_head *link)
+{
+	struct file_lock___whole *w = 0;
+
+	if (bpf_core_field_exists(w->fl_list))
+		return (void *)link - bpf_core_field_offset(struct file_lock___whole, fl_list);
+	return (void *)link - bpf_core_field_offset(struct file_lock_core, flc_list);
+}
+
+static __always_inline void lock_common(void *lock, struct lock_common *r)
+{
+	struct file_lock___whole *w = lock;
+	struct file_lock_core *c = lock;
+
+	if (bpf_core_field_exists(w->fl_list)) {
+		r->owner = BPF_CORE_READ(w, fl_owner);
+		r->file = BPF_CORE_READ(w, fl_file);
+		r->flags = BPF_CORE_READ(w, fl_flags);
+		r->type = BPF_CORE_READ(w, fl_type);
+		r->pid = BPF_CORE_READ(w, fl_pid);
+		return;
+	}
+	r->owner = BPF_CORE_READ(c, flc_owner);
+	r->file = BPF_CORE_READ(c, flc_file);
+	r->flags = BPF_CORE_READ(c, flc_flags);
+	r->type = BPF_CORE_READ(c, flc_type);
+	r->pid = BPF_CORE_READ(c, flc_pid);
+}
+
+/*
+ * The inode that a mark is on. fsnotify_mark_connector.obj is the inode since v6.10 (230d97d39e4f);
+ * before it was the address of the inode's pointer to the connector.
+ */
+static __always_inline struct inode *mark_inode(struct fsnotify_mark_connector *conn)
+{
+	struct inode *i = BPF_CORE_READ(conn, obj);
+
+	if (BPF_CORE_READ(i, i_fsnotify_marks) == conn)
+		return i;
+	i = (void *)i - bpf_core_field_offset(struct inode, i_fsnotify_marks);
+	return BPF_CORE_READ(i, i_fsnotify_marks) == conn ? i : 0;
 }
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -3,23 +3,30 @@
 #include "path.h"
 #include "emit.h"
 #include "pidns.h"
-#include "file_kinds.h"
+#include "file_anon.h"
+#include "file_epoll.h"
+#include "file_inotify.h"
+#include "file_lock.h"
+#include "file_memfd.h"
+#include "file_pipe.h"
+#include "file_socket.h"
+#include "file_tty.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define S_IFMT 0170000
 #define S_IFIFO 0010000
 #define S_IFCHR 0020000
-#define S_IFSOCK 0140000
-#define ANON_INODE_MAGIC 0x09041934
-#define MAJOR(dev) ((dev) >> 20)
-#define MINOR(dev) ((dev) & 0xfffff)
-#define O_CLOEXEC 02000000
+#define S_IFREG 0100000
+#define FMODE_PATH 0x4000 /* O_PATH: the file was not opened, it has no state */
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define SOCKFS_MAGIC 0x534f434b
 
 /* Belongs to the reading thread, like thread.bpf.c's. */
 struct file_scratch {
 	struct file_rec rec;
 	char text[PATH_MOST];
+	struct list_walk walk;
 };
 
 struct {
@@ -29,13 +36,6 @@ struct {
 	__type(value, struct file_scratch);
 } file_scratch SEC(".maps");
 
-static __always_inline bool is_tty(__u32 rdev)
-{
-	__u32 major = MAJOR(rdev);
-
-	return major == 4 || major == 5 || (major >= 136 && major <= 143) || major == 204 || major == 229;
-}
-
 static __always_inline void fill_owner(struct file_rec *r, struct file *file, const struct reader_ns *ns)
 {
 	struct fown_struct *o = file_owner(file);
@@ -43,46 +43,96 @@ static __always_inline void fill_owner(struct file_rec *r, struct file *file, co
 	r->owner_pid = r->owner_type = r->owner_uid = r->owner_euid = r->owner_signum = 0;
 	if (!o)
 		return;
+	r->owner_signum = BPF_CORE_READ(o, signum);
 	r->owner_pid = pid_in(BPF_CORE_READ(o, pid), ns);
+	if (!r->owner_pid)
+		return;
 	r->owner_type = BPF_CORE_READ(o, pid_type);
 	r->owner_uid = BPF_CORE_READ(o, uid.val);
 	r->owner_euid = BPF_CORE_READ(o, euid.val);
-	r->owner_signum = BPF_CORE_READ(o, signum);
 }
 
-static __always_inline __u32 close_on_exec(struct files_struct *files, __u32 fd)
+static __always_inline __u32 close_on_exec(struct fdtable *fdt, __u32 fd)
 {
-	unsigned long *bits = BPF_CORE_READ(files, fdt, close_on_exec), word = 0;
+	unsigned long word = 0;
 
-	bpf_probe_read_kernel(&word, sizeof(word), bits + fd / 64);
+	bpf_probe_read_kernel(&word, sizeof(word), fdt->close_on_exec + fd / 64);
 	return word >> (fd % 64) & 1;
 }
 
-/* What the kind of file has besides what every file has; the path has been written, its memory is free. */
-static __always_inline void emit_kind(struct seq_file *seq, struct file_scratch *s, struct file *file, const struct reader_ns *ns)
+static __always_inline __u32 file_what(const struct file_rec *r, struct file *file, struct dentry *d)
 {
-	struct file_rec *r = &s->rec;
-	__u32 type = r->path.mode & S_IFMT;
+	if (r->mode & FMODE_PATH)
+		return FILE_PLAIN;
+	switch (r->path.mode & S_IFMT) {
+	case S_IFREG:
+		return is_memfd(&r->path, d) ? FILE_MEMFD : FILE_PLAIN;
+	case S_IFIFO:
+		return FILE_PIPE;
+	case S_IFCHR:
+		return file_tty(file) ? FILE_TTY : FILE_PLAIN;
+	}
+	if (r->path.magic == SOCKFS_MAGIC)
+		return FILE_SOCKET;
+	if (r->path.magic == ANON_INODE_FS_MAGIC)
+		return anon_what(d);
+	return FILE_PLAIN;
+}
 
-	if (type == S_IFIFO)
+/* The record of the file has been written: its text is free to be used. */
+static __always_inline void emit_what(struct seq_file *seq, struct file_scratch *s, struct file *file, const struct reader_ns *ns)
+{
+	switch (s->rec.what) {
+	case FILE_PIPE:
 		emit_pipe(seq, file);
-	else if (type == S_IFCHR && is_tty(r->path.rdev))
+		break;
+	case FILE_TTY:
 		emit_tty(seq, file, ns, (void *)s->text);
-	else if (type == S_IFSOCK)
+		break;
+	case FILE_EVENTFD:
+		emit_eventfd(seq, file);
+		break;
+	case FILE_SIGNALFD:
+		emit_signalfd(seq, file);
+		break;
+	case FILE_TIMERFD:
+		emit_timerfd(seq, file);
+		break;
+	case FILE_EPOLL:
+		emit_epoll(seq, &s->walk, 0, WATCHES_FIRST);
+		break;
+	case FILE_INOTIFY:
+		emit_inotify(seq, &s->walk, 0, MARKS_FIRST);
+		break;
+	case FILE_MEMFD:
+		emit_memfd(seq, file);
+		break;
+	case FILE_SOCKET:
 		emit_socket(seq, file, (void *)s->text);
-	else if (r->path.magic == ANON_INODE_MAGIC)
-		emit_anon(seq, file, r->anon);
+		break;
+	}
+}
+
+static __always_inline void start_walk(struct list_walk *w, struct file *file, struct task_struct *t, __u32 tgid, __u32 tid, __u32 fd)
+{
+	w->file = (__u64)file;
+	w->table = (__u64)t->files;
+	w->tgid = tgid;
+	w->tid = tid;
+	w->fd = fd;
+	w->raw_tgid = t->tgid;
 }
 
 SEC("iter/task_file")
 int dump_file(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
+	struct task_struct *task = ctx->task, *t;
+	struct file *file = ctx->file, *f;
 	struct seq_file *seq = ctx->meta->seq;
 	struct file_scratch *s;
 	struct reader_ns ns;
 	struct dentry *d;
+	struct inode *i;
 	__u64 text;
 
 	if (!task || !file)
@@ -91,26 +141,89 @@ int dump_file(struct bpf_iter__task_file *ctx)
 	if (!s)
 		return 1; /* no memory: once more */
 	ns = reader_pidns();
+	t = plain(struct task_struct, task);
+	f = plain(struct file, file);
+	d = f->f_path.dentry;
+	i = f->f_inode;
 	s->rec.head.type = REC_FILE;
-	s->rec.table = (__u64)BPF_CORE_READ(task, files);
+	s->rec.table = (__u64)t->files;
 	s->rec.file = (__u64)file;
-	s->rec.tgid = pid_in(BPF_CORE_READ(task, group_leader, thread_pid), &ns);
-	s->rec.tid = pid_in(BPF_CORE_READ(task, thread_pid), &ns);
+	s->rec.tgid = pid_in(t->group_leader->thread_pid, &ns);
+	s->rec.tid = pid_in(t->thread_pid, &ns);
 	s->rec.fd = ctx->fd;
-	s->rec.cloexec = close_on_exec(BPF_CORE_READ(task, files), ctx->fd);
-	s->rec.flags = BPF_CORE_READ(file, f_flags) & ~O_CLOEXEC;
-	s->rec.mode = BPF_CORE_READ(file, f_mode);
-	s->rec.pos = BPF_CORE_READ(file, f_pos);
-	s->rec.anon = 0;
-	fill_owner(&s->rec, file, &ns);
-	d = BPF_CORE_READ(file, f_path.dentry);
-	fill_inode(&s->rec.path, BPF_CORE_READ(file, f_path.mnt), d, BPF_CORE_READ(file, f_inode));
-	if (s->rec.path.magic == ANON_INODE_MAGIC)
-		bpf_probe_read_kernel(&s->rec.anon, sizeof(s->rec.anon), BPF_CORE_READ(d, d_name.name));
+	s->rec.cloexec = close_on_exec(t->files->fdt, ctx->fd);
+	s->rec.flags = f->f_flags;
+	s->rec.mode = f->f_mode;
+	s->rec.pos = f->f_pos;
+	fill_owner(&s->rec, f, &ns);
+	fill_inode(&s->rec.path, f->f_path.mnt, d, i);
+	s->rec.what = file_what(&s->rec, f, d);
 	text = fill_text(&s->rec.path, s->text, &file->f_path);
 	s->rec.head.len = sizeof(s->rec) + text;
 	if (text <= PATH_MOST)
 		bpf_seq_write(seq, s, sizeof(s->rec) + text);
-	emit_kind(seq, s, file, &ns);
+	if (s->rec.what == FILE_PLAIN && !i->i_flctx)
+		return 0;
+	start_walk(&s->walk, file, t, s->rec.tgid, s->rec.tid, s->rec.fd);
+	s->walk.again = 0;
+	emit_what(seq, s, file, &ns);
+	if (i->i_flctx)
+		emit_locks(seq, &s->walk, 0, LOCKS_FIRST);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct file_place);
+} file_cursor SEC(".maps");
+
+/* Reads what one file has too much of for dump_file, from a cursor on. */
+SEC("iter/task")
+int more_file(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *t, *cur;
+	struct seq_file *seq = ctx->meta->seq;
+	struct file_scratch *s;
+	struct file_place *c;
+	struct reader_ns ns;
+	struct fdtable *fdt;
+	struct file *f = 0;
+
+	if (!task)
+		return emit_end(seq);
+	cur = bpf_get_current_task_btf();
+	c = bpf_task_storage_get(&file_cursor, cur->group_leader, 0, 0);
+	if (!c)
+		return 0;
+	t = plain(struct task_struct, task);
+	ns = reader_pidns();
+	if (pid_in(t->thread_pid, &ns) != c->tid || !t->files)
+		return 0;
+	s = bpf_task_storage_get(&file_scratch, cur, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s)
+		return 1; /* no memory: once more */
+	fdt = t->files->fdt;
+	if (c->fd < fdt->max_fds)
+		bpf_probe_read_kernel(&f, sizeof(f), fdt->fd + c->fd);
+	start_walk(&s->walk, (void *)c->file, t, pid_in(t->group_leader->thread_pid, &ns), c->tid, c->fd);
+	s->walk.again = 1;
+	if ((__u64)f != c->file) {
+		s->walk.changed = LIST_GONE;
+		list_more(seq, &s->walk, c->type, 0, 0);
+		return 0;
+	}
+	switch (c->type) {
+	case REC_FILE_WATCH:
+		emit_epoll(seq, &s->walk, c->next, WATCHES_MORE);
+		break;
+	case REC_FILE_MARK:
+		emit_inotify(seq, &s->walk, c->next, MARKS_MORE);
+		break;
+	case REC_FILE_LOCK:
+		emit_locks(seq, &s->walk, c->skip, LOCKS_MORE);
+		break;
+	}
 	return 0;
 }

@@ -187,8 +187,13 @@ struct hlist_head {
 
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_blocksize; /* bytes */
 	unsigned long s_magic;
 };
+
+struct pipe_inode_info;
+struct file_lock_context;
+struct fsnotify_mark_connector;
 
 struct inode {
 	unsigned short i_mode;
@@ -199,6 +204,9 @@ struct inode {
 	unsigned int i_nlink;
 	__u32 i_rdev;
 	__s64 i_size;
+	struct pipe_inode_info *i_pipe;
+	struct file_lock_context *i_flctx;
+	struct fsnotify_mark_connector *i_fsnotify_marks;
 };
 
 struct dentry {
@@ -222,8 +230,13 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct file_operations {
+	void *open, *splice_read;
+};
+
 struct file {
 	unsigned int f_mode;
+	const struct file_operations *f_op;
 	void *private_data;
 	struct inode *f_inode;
 	unsigned int f_flags;
@@ -376,6 +389,7 @@ struct cpu_timer {
 };
 
 struct alarm {
+	struct timerqueue_node node;
 	struct hrtimer timer;
 };
 
@@ -397,6 +411,8 @@ struct k_itimer {
 };
 
 struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
 	unsigned long *close_on_exec;
 };
 
@@ -470,7 +486,7 @@ struct pipe_buffer {
 };
 
 struct pipe_inode_info {
-	unsigned int max_usage, ring_size, readers, writers;
+	unsigned int head, tail, max_usage, ring_size, readers, writers;
 	struct pipe_buffer *bufs;
 };
 
@@ -502,17 +518,18 @@ struct tty_struct {
 		bool packet;
 	} ctrl;
 	struct tty_struct *link;
+	struct list_head tty_files;
 };
 
+/* With the values of the macros that they were before v6.15; bpf_core_enum_value has the others. */
 enum tty_struct_flags {
-	TTY_OTHER_CLOSED = 2,
 	TTY_EXCLUSIVE = 3,
 	TTY_PTY_LOCK = 16,
-	TTY_HUPPED = 18,
 };
 
 struct tty_file_private {
 	struct tty_struct *tty;
+	struct file *file;
 };
 
 struct eventfd_ctx {
@@ -532,10 +549,11 @@ struct timerfd_ctx {
 	__s64 tintv;
 	__u64 ticks;
 	int clockid;
-	unsigned short settime_flags;
+	unsigned short expired, settime_flags;
 };
 
 struct rb_node {
+	unsigned long __rb_parent_color;
 	struct rb_node *rb_right, *rb_left;
 };
 
@@ -565,6 +583,7 @@ struct epoll_event {
 struct epitem {
 	struct rb_node rbn;
 	struct epoll_filefd ffd;
+	struct eventpoll *ep;
 	struct epoll_event event;
 };
 
@@ -601,6 +620,14 @@ struct sock {
 	__u32 sk_max_ack_backlog;
 };
 
+enum sock_flags {
+	SOCK_URGINLINE = 2,
+	SOCK_KEEPOPEN = 3,
+	SOCK_LINGER = 4,
+	SOCK_BROADCAST = 6,
+	SOCK_LOCALROUTE = 13,
+};
+
 struct socket {
 	struct file *file;
 	struct sock *sk;
@@ -615,6 +642,54 @@ struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
 	struct sock *peer;
+};
+
+struct fsnotify_group {
+	struct list_head marks_list;
+};
+
+struct fsnotify_mark_connector {
+	void *obj;
+};
+
+struct fsnotify_mark {
+	__u32 mask;
+	struct fsnotify_group *group;
+	struct list_head g_list;
+	struct fsnotify_mark_connector *connector;
+	unsigned int flags;
+};
+
+struct inotify_inode_mark {
+	struct fsnotify_mark fsn_mark;
+	int wd;
+};
+
+struct shmem_inode_info {
+	unsigned int seals;
+	struct inode vfs_inode;
+};
+
+struct hugetlbfs_inode_info {
+	struct inode vfs_inode;
+	unsigned int seals;
+};
+
+struct file_lock_context {
+	struct list_head flc_flock, flc_posix, flc_lease;
+};
+
+struct file_lock_core {
+	struct list_head flc_list;
+	void *flc_owner;
+	unsigned int flc_flags;
+	unsigned char flc_type;
+	int flc_pid;
+	struct file *flc_file;
+};
+
+struct file_lock {
+	__s64 fl_start, fl_end;
 };
 
 struct bpf_iter__task {

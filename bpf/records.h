@@ -20,11 +20,14 @@ enum rec_type {
 	REC_FILE = 96,
 	REC_FILE_PIPE,
 	REC_FILE_TTY,
-	REC_FILE_EVENTFD,
-	REC_FILE_SIGNALFD,
+	REC_FILE_COUNTER,
 	REC_FILE_TIMER,
-	REC_FILE_WATCH,
+	REC_FILE_MEMFD,
 	REC_FILE_SOCKET,
+	REC_FILE_WATCH,
+	REC_FILE_MARK,
+	REC_FILE_LOCK,
+	REC_FILE_MORE,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -223,81 +226,176 @@ struct vma_rec {
 
 /* --- file.bpf.c --- */
 
+/* What the program took a file for, and so what records follow. */
+enum file_what {
+	FILE_PLAIN, /* none */
+	FILE_PIPE,
+	FILE_TTY,
+	FILE_EVENTFD,
+	FILE_SIGNALFD,
+	FILE_TIMERFD,
+	FILE_EPOLL,
+	FILE_INOTIFY,
+	FILE_MEMFD,
+	FILE_SOCKET,
+};
+
 /*
- * REC_FILE: one descriptor. What its kind has follows as a record of its own;
- * path.len bytes of path follow in this one.
+ * REC_FILE: one descriptor; path.len bytes of path follow in it. What its kind
+ * has, and the locks held through it, follow as records of their own.
  */
 struct file_rec {
 	struct rec_head head;
-	__u64 table; /* task->files */
+	__u64 table; /* address of task->files */
 	__u64 file;  /* address */
 	__u64 pos;
 	__u32 tgid, tid;
 	__u32 fd, cloexec;
 	__u32 flags, mode; /* f_flags as F_GETFL gives them, f_mode */
-	__u32 owner_pid, owner_type, owner_uid, owner_euid;
-	__u32 owner_signum, __reserved;
-	__u64 anon; /* the first 8 characters of an anonymous inode's name */
+	__u32 owner_pid, owner_type, owner_uid, owner_euid, owner_signum;
+	__u32 what; /* enum file_what */
 	struct path_info path;
 };
 
-/* REC_FILE_PIPE */
+/* REC_FILE_PIPE: struct pipe_inode_info. */
 struct file_pipe {
 	struct rec_head head;
 	__u64 file, object;
 	__u32 readers, writers;
-	__u32 ring; /* bytes */
-	__u32 __reserved;
+	__u32 ring, bytes; /* what fits and what waits, in bytes */
+	__u32 packets;     /* a buffer is a packet */
+	__u32 watch_queue; /* it carries the kernel's notifications */
 };
 
-/* REC_FILE_TTY; termios are struct ktermios. */
+/*
+ * REC_FILE_TTY: struct tty_struct. Modes, size, group and session are those of
+ * the slave where the file is a pty's master, as the ioctls give them.
+ */
 struct file_tty {
 	struct rec_head head;
-	__u64 file, object, link;
-	__u32 type, subtype, index, major, minor_start, count;
+	__u64 file, object, link, flags;
+	__u32 type, subtype; /* TTY_DRIVER_TYPE_*, PTY_TYPE_* */
+	__u32 index, major, minor_start, count;
 	__u32 pgrp, session;
-	__u32 packet, exclusive, locked, other_closed, hung, link_count;
+	__u32 packet, exclusive, locked, other_closed, hung, line;
 	__u16 winsize[4];
-	__u8 termios[48], termios_locked[48];
+	__u32 termios[6], termios_locked[6]; /* c_iflag c_oflag c_cflag c_lflag c_ispeed c_ospeed */
+	__u8 cc[20], cc_locked[20];
+	__u32 line_locked, __reserved;
 };
 
-/* REC_FILE_COUNTER: eventfd (count, flags), signalfd (mask). */
+/* REC_FILE_COUNTER: an eventfd's count and flags, a signalfd's mask. */
 struct file_counter {
 	struct rec_head head;
 	__u64 file;
-	__u64 value;
-	__u64 flags;
+	__u64 value, flags;
 };
 
-/* REC_FILE_TIMER: timerfd; times in nanoseconds. */
+/* REC_FILE_TIMER: struct timerfd_ctx; times in nanoseconds. */
 struct file_timer {
 	struct rec_head head;
 	__u64 file;
 	__u64 ticks;
-	__s64 interval, value;
+	__s64 interval, left; /* left: negative when due */
 	__u32 clock, flags;
+	__u64 expired; /* it stands still until it is read */
 };
 
-/* REC_FILE_WATCH: one file that an epoll instance watches. */
-struct file_watch {
+/* REC_FILE_MEMFD */
+struct file_memfd {
 	struct rec_head head;
-	__u64 file; /* of the epoll instance */
-	__u64 target, data, ino, pos;
-	__u32 fd, events;
-	__u32 dev, __reserved;
+	__u64 file;
+	__u64 blocksize; /* bytes: of huge pages where hugetlb is set */
+	__u32 seals, hugetlb;
 };
 
-/* REC_FILE_SOCKET; name is a struct sockaddr_un's, from sun_family on. */
+/* Bits of file_socket.options. */
+enum socket_option {
+	OPT_REUSEADDR = 1,
+	OPT_REUSEPORT = 2,
+	OPT_DONTROUTE = 4,
+	OPT_BROADCAST = 8,
+	OPT_OOBINLINE = 16,
+	OPT_KEEPALIVE = 32,
+	OPT_LINGER = 64,
+	OPT_PASSCRED = 128,
+	OPT_PASSSEC = 256,
+	OPT_PASSPIDFD = 512,
+};
+
+/* REC_FILE_SOCKET: struct sock; times in jiffies. Peer and name are a unix socket's. */
 struct file_socket {
 	struct rec_head head;
 	__u64 file, object, peer, peer_ino;
-	__u64 sk_flags, sock_flags; /* bits of struct sock and struct socket */
-	__u64 rcvtimeo, sndtimeo, linger; /* jiffies */
+	__u64 rcvtimeo, sndtimeo, linger;
 	__u32 family, type, protocol, state, shutdown, backlog;
 	__u32 sndbuf, rcvbuf, rcvlowat, priority, mark, userlocks;
-	__u32 reuse, reuseport, queued, netns;
-	__u32 name_len, __reserved;
-	__u8 name[112];
+	__u32 options; /* enum socket_option */
+	__u32 queued;  /* packets that wait to be received */
+	__u32 netns, name_len;
+	__u8 name[112]; /* struct sockaddr_un */
+};
+
+/* REC_FILE_WATCH: a file that an epoll instance watches (struct epitem). */
+struct file_watch {
+	struct rec_head head;
+	__u64 item, file; /* addresses of the epitem and of the epoll's own file */
+	__u64 target;	  /* address of the watched file */
+	__u64 data, ino, pos;
+	__u32 fd, events;
+	__u32 dev, __reserved; /* s_dev */
+};
+
+/* REC_FILE_MARK: what an inotify instance watches (struct inotify_inode_mark). */
+struct file_mark {
+	struct rec_head head;
+	__u64 item, file; /* addresses of the mark and of the inotify's own file */
+	__u64 ino;
+	__u32 dev; /* s_dev */
+	__s32 wd;
+	__u32 mask, flags; /* fsnotify_mark's */
+};
+
+enum file_lock_class {
+	LOCK_CLASS_FLOCK = 1,
+	LOCK_CLASS_POSIX,
+	LOCK_CLASS_OFD,
+	LOCK_CLASS_LEASE,
+};
+
+/* REC_FILE_LOCK: a lock that was taken with this file (struct file_lock, file_lease). */
+struct file_lock_rec {
+	struct rec_head head;
+	__u64 item, file; /* addresses */
+	__u64 owner;	  /* table of a POSIX lock, file of others */
+	__s64 start, end; /* bytes, end included */
+	__u32 class, type;
+	__u32 flags; /* fl_flags */
+	__u32 pid;
+};
+
+enum list_change {
+	LIST_CHANGED = 1, /* the list is not what it was: read it anew */
+	LIST_GONE,	  /* the descriptor was closed */
+};
+
+/*
+ * REC_FILE_MORE: a list of a file goes on. more_file goes on at next (an
+ * address) or skip (entries); both 0 say that it is complete.
+ */
+struct file_more {
+	struct rec_head head;
+	__u64 file, next, skip;
+	__u32 tgid, tid, fd;
+	__u32 type;    /* of the list's records */
+	__u64 changed; /* enum list_change */
+};
+
+/* What more_file is asked for; the reader's leader holds it. */
+struct file_place {
+	__u64 file, next, skip;
+	__u32 tid, fd;
+	__u32 type, __reserved;
 };
 
 #endif

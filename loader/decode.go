@@ -50,6 +50,7 @@ type builder struct {
 	tables  map[fastcr.KObj][]fastcr.FD
 	frozen  map[*fastcr.Thread]*frozen
 	filters filters
+	lists   fileLists
 	running bool // the tree was not frozen: what does not fit together has changed meanwhile
 }
 
@@ -62,6 +63,7 @@ func newBuilder() *builder {
 		tables:  map[fastcr.KObj][]fastcr.FD{},
 		frozen:  map[*fastcr.Thread]*frozen{},
 		filters: filters{},
+		lists:   fileLists{},
 	}
 }
 
@@ -123,6 +125,9 @@ func (b *builder) addFD(table fastcr.KObj, fd fastcr.FD) {
 // descriptor table with the first process that has it.
 func (b *builder) tree() (*fastcr.Tree, error) {
 	if err := b.settle(); err != nil {
+		return nil, err
+	}
+	if err := b.lists.complete(b); err != nil && !b.running {
 		return nil, err
 	}
 	t := &fastcr.Tree{Files: b.list}

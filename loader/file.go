@@ -2,6 +2,7 @@ package loader
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,33 +14,45 @@ const (
 	recFile = 96 + iota
 	recFilePipe
 	recFileTTY
-	recFileEventfd
-	recFileSignalfd
+	recFileCounter
 	recFileTimer
-	recFileWatch
+	recFileMemfd
 	recFileSocket
+	recFileWatch
+	recFileMark
+	recFileLock
+	recFileMore
 )
 
-// decodeFile decodes the records of file.bpf.c: one a descriptor, followed by
-// what the file's kind has.
+// enum file_what
+const (
+	filePlain = iota
+	filePipe
+	fileTTY
+	fileEventfd
+	fileSignalfd
+	fileTimerfd
+	fileEpoll
+	fileInotify
+	fileMemfd
+	fileSocket
+)
+
+// fileDecoders decode what follows a descriptor's record: what its file's kind
+// has, entries of its lists, and where a list goes on.
+var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
+	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileCounter: decodeCounter,
+	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket,
+	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
+}
+
+// decodeFile decodes the records of file.bpf.c.
 func decodeFile(rec []byte, b *builder) error {
-	switch recordType(rec) {
-	case recFile:
-		return decodeFD(rec, b)
-	case recFilePipe:
-		return decodePipe(rec, b)
-	case recFileTTY:
-		return decodeTTY(rec, b)
-	case recFileEventfd, recFileSignalfd:
-		return decodeCounter(rec, b)
-	case recFileTimer:
-		return decodeTimerfd(rec, b)
-	case recFileWatch:
-		return decodeWatch(rec, b)
-	case recFileSocket:
-		return decodeSocket(rec, b)
+	decode := fileDecoders[recordType(rec)]
+	if decode == nil {
+		return fmt.Errorf("%w: type %d", errRecord, recordType(rec))
 	}
-	return fmt.Errorf("%w: type %d", errRecord, recordType(rec))
+	return decode(rec, b)
 }
 
 func decodeFD(rec []byte, b *builder) error {
@@ -50,13 +63,37 @@ func decodeFD(rec []byte, b *builder) error {
 	f, isNew := b.file(fastcr.KObj(r.File))
 	if isNew {
 		info := processPathInfo(r.Path)
-		f.Flags, f.Mode, f.Pos = r.Flags, r.Mode, r.Pos
 		f.Path = decodePath(&info, text)
+		f.Kind = fileKind(r, f.Path.Path)
+		f.Flags, f.Mode, f.Pos = r.Flags, r.Mode, r.Pos
 		f.Owner = fastcr.FileOwner{PIDType: r.OwnerType, PID: int(r.OwnerPid), UID: r.OwnerUid, EUID: r.OwnerEuid, Signum: r.OwnerSignum}
-		f.Kind = fileKind(&f.Path)
+		f.Detail = emptyDetail(r.What)
 	}
 	b.addFD(fastcr.KObj(r.Table), fastcr.FD{Num: int(r.Fd), CloExec: r.Cloexec != 0, File: f})
 	return nil
+}
+
+// emptyDetail is what a kind has whose list may be empty, and so bring no record.
+func emptyDetail(what uint32) any {
+	switch what {
+	case fileEpoll:
+		return &fastcr.Epoll{}
+	case fileInotify:
+		return &fastcr.Inotify{}
+	}
+	return nil
+}
+
+// detail is the T of the open file that a record belongs to. The file may be met
+// more than once, through several descriptors.
+func detail[T any](b *builder, file uint64) (*fastcr.File, *T) {
+	f, _ := b.file(fastcr.KObj(file))
+	d, ok := f.Detail.(*T)
+	if !ok {
+		d = new(T)
+		f.Detail = d
+	}
+	return f, d
 }
 
 // Magic numbers of the kernel's own file systems (linux/magic.h).
@@ -64,68 +101,71 @@ const (
 	anonInodeMagic = 0x09041934
 	pipefsMagic    = 0x50495045
 	nsfsMagic      = 0x6e736673
-	pidfdMagic     = 0x50494446
+	pidfsMagic     = 0x50494446
 )
 
-// Major numbers of character devices.
 const (
-	majorMisc  = 10
-	majorDRM   = 226
-	minorKVM   = 232
-	majorMem   = 1
-	minorFull  = 7
-	majorPtmx  = 5
-	minorUffd  = 126
 	modeFormat = unix.S_IFMT
+	fmodePath  = 0x4000 // FMODE_PATH
 )
 
-// fileKind tells what an open file is from where it lives.
-func fileKind(p *fastcr.PathRef) fastcr.FileKind {
-	switch p.FSMagic {
+// kindOfWhat are the kinds that the program has recognized by more than a name.
+var kindOfWhat = [...]fastcr.FileKind{
+	filePipe: fastcr.KindPipe, fileTTY: fastcr.KindTTY, fileEventfd: fastcr.KindEventfd, fileSignalfd: fastcr.KindSignalfd,
+	fileTimerfd: fastcr.KindTimerfd, fileEpoll: fastcr.KindEpoll, fileInotify: fastcr.KindInotify, fileMemfd: fastcr.KindMemfd,
+	fileSocket: fastcr.KindSocket, // decodeSocket knows better
+}
+
+// fileKind tells what an open file is.
+func fileKind(r *fileFileRec, path string) fastcr.FileKind {
+	if r.What == filePipe && r.Path.Magic != pipefsMagic {
+		return fastcr.KindFIFO
+	}
+	if r.What != filePlain && int(r.What) < len(kindOfWhat) {
+		return kindOfWhat[r.What]
+	}
+	switch r.Path.Magic {
 	case anonInodeMagic:
-		return anonKind(p.Path)
+		return anonKind(path)
 	case nsfsMagic:
 		return fastcr.KindNamespace
-	case pidfdMagic:
+	case pidfsMagic:
 		return fastcr.KindPidfd
 	}
-	switch p.Mode & modeFormat {
-	case unix.S_IFREG:
-		if isMemfd(p) {
-			return fastcr.KindMemfd
-		}
+	if r.Mode&fmodePath != 0 && strings.HasPrefix(path, "/") {
+		return fastcr.KindRegular // a name, whatever it leads to
+	}
+	switch r.Path.Mode & modeFormat {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
 		return fastcr.KindRegular
-	case unix.S_IFDIR, unix.S_IFBLK:
-		return fastcr.KindRegular
-	case unix.S_IFIFO:
-		if p.FSMagic == pipefsMagic {
-			return fastcr.KindPipe
-		}
-		return fastcr.KindFIFO
-	case unix.S_IFSOCK:
-		return fastcr.KindSocket // decodeSocket knows better
 	case unix.S_IFCHR:
-		return deviceKind(unix.Major(p.RDev), unix.Minor(p.RDev))
+		return deviceKind(r.Path.Rdev>>20, r.Path.Rdev&(1<<20-1))
 	}
 	return fastcr.KindUnknown
 }
 
+// Device numbers (Documentation/admin-guide/devices.txt).
+const (
+	majorMem = 1
+	majorDRM = 226
+
+	majorMisc   = 10
+	minorUffd   = 126
+	minorKVM    = 232
+	minorAutofs = 235
+)
+
+// deviceKind is the kind of a character device that is no terminal.
 func deviceKind(major, minor uint32) fastcr.FileKind {
 	switch {
+	case major == majorMem, major == majorMisc && minor == minorAutofs:
+		return fastcr.KindCharDev
 	case major == majorDRM:
 		return fastcr.KindDRM
 	case major == majorMisc && minor == minorKVM:
 		return fastcr.KindKVM
 	case major == majorMisc && minor == minorUffd:
 		return fastcr.KindUserfaultfd
-	case isTTYMajor(major):
-		return fastcr.KindTTY
-	case major == majorMem:
-		return fastcr.KindCharDev
 	}
 	return fastcr.KindUnknown
-}
-
-func isTTYMajor(major uint32) bool {
-	return major == 4 || major == majorPtmx || major >= 136 && major <= 143 || major == 204 || major == 229
 }

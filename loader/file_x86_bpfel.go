@@ -25,6 +25,70 @@ type fileFileCounter struct {
 	Flags uint64
 }
 
+type fileFileLockRec struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Item  uint64
+	File  uint64
+	Owner uint64
+	Start int64
+	End   int64
+	Class uint32
+	Type  uint32
+	Flags uint32
+	Pid   uint32
+}
+
+type fileFileMark struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Item  uint64
+	File  uint64
+	Ino   uint64
+	Dev   uint32
+	Wd    int32
+	Mask  uint32
+	Flags uint32
+}
+
+type fileFileMemfd struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File      uint64
+	Blocksize uint64
+	Seals     uint32
+	Hugetlb   uint32
+}
+
+type fileFileMore struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File    uint64
+	Next    uint64
+	Skip    uint64
+	Tgid    uint32
+	Tid     uint32
+	Fd      uint32
+	Type    uint32
+	Changed uint64
+}
+
 type fileFilePipe struct {
 	_    structs.HostLayout
 	Head struct {
@@ -32,11 +96,24 @@ type fileFilePipe struct {
 		Type uint32
 		Len  uint32
 	}
+	File       uint64
+	Object     uint64
+	Readers    uint32
+	Writers    uint32
+	Ring       uint32
+	Bytes      uint32
+	Packets    uint32
+	WatchQueue uint32
+}
+
+type fileFilePlace struct {
+	_        structs.HostLayout
 	File     uint64
-	Object   uint64
-	Readers  uint32
-	Writers  uint32
-	Ring     uint32
+	Next     uint64
+	Skip     uint64
+	Tid      uint32
+	Fd       uint32
+	Type     uint32
 	Reserved uint32
 }
 
@@ -61,8 +138,7 @@ type fileFileRec struct {
 	OwnerUid    uint32
 	OwnerEuid   uint32
 	OwnerSignum uint32
-	Reserved    uint32
-	Anon        uint64
+	What        uint32
 	Path        struct {
 		_        structs.HostLayout
 		Ino      uint64
@@ -87,6 +163,25 @@ type fileFileScratch struct {
 	_    structs.HostLayout
 	Rec  fileFileRec
 	Text [4096]int8
+	Walk struct {
+		_       structs.HostLayout
+		File    uint64
+		Table   uint64
+		Tgid    uint32
+		Tid     uint32
+		Fd      uint32
+		RawTgid uint32
+		Again   uint64
+		Object  uint64
+		Head    uint64
+		Next    uint64
+		Place   uint64
+		Skip    uint64
+		N       uint64
+		Most    uint64
+		State   uint32
+		Changed uint32
+	}
 }
 
 type fileFileSocket struct {
@@ -100,8 +195,6 @@ type fileFileSocket struct {
 	Object    uint64
 	Peer      uint64
 	PeerIno   uint64
-	SkFlags   uint64
-	SockFlags uint64
 	Rcvtimeo  uint64
 	Sndtimeo  uint64
 	Linger    uint64
@@ -117,12 +210,10 @@ type fileFileSocket struct {
 	Priority  uint32
 	Mark      uint32
 	Userlocks uint32
-	Reuse     uint32
-	Reuseport uint32
+	Options   uint32
 	Queued    uint32
 	Netns     uint32
 	NameLen   uint32
-	Reserved  uint32
 	Name      [112]uint8
 }
 
@@ -136,9 +227,10 @@ type fileFileTimer struct {
 	File     uint64
 	Ticks    uint64
 	Interval int64
-	Value    int64
+	Left     int64
 	Clock    uint32
 	Flags    uint32
+	Expired  uint64
 }
 
 type fileFileTty struct {
@@ -151,6 +243,7 @@ type fileFileTty struct {
 	File          uint64
 	Object        uint64
 	Link          uint64
+	Flags         uint64
 	Type          uint32
 	Subtype       uint32
 	Index         uint32
@@ -164,10 +257,14 @@ type fileFileTty struct {
 	Locked        uint32
 	OtherClosed   uint32
 	Hung          uint32
-	LinkCount     uint32
+	Line          uint32
 	Winsize       [4]uint16
-	Termios       [48]uint8
-	TermiosLocked [48]uint8
+	Termios       [6]uint32
+	TermiosLocked [6]uint32
+	Cc            [20]uint8
+	CcLocked      [20]uint8
+	LineLocked    uint32
+	Reserved      uint32
 }
 
 type fileFileWatch struct {
@@ -177,6 +274,7 @@ type fileFileWatch struct {
 		Type uint32
 		Len  uint32
 	}
+	Item     uint64
 	File     uint64
 	Target   uint64
 	Data     uint64
@@ -192,8 +290,10 @@ type fileFileWatch struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	fileMapFileCursor  = "file_cursor"
 	fileMapFileScratch = "file_scratch"
 	fileProgDumpFile   = "dump_file"
+	fileProgMoreFile   = "more_file"
 )
 
 // loadFile returns the embedded CollectionSpec for file.
@@ -239,12 +339,14 @@ type fileSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type fileProgramSpecs struct {
 	DumpFile *ebpf.ProgramSpec `ebpf:"dump_file"`
+	MoreFile *ebpf.ProgramSpec `ebpf:"more_file"`
 }
 
 // fileMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fileMapSpecs struct {
+	FileCursor  *ebpf.MapSpec `ebpf:"file_cursor"`
 	FileScratch *ebpf.MapSpec `ebpf:"file_scratch"`
 }
 
@@ -274,11 +376,13 @@ func (o *fileObjects) Close() error {
 //
 // It can be passed to loadFileObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fileMaps struct {
+	FileCursor  *ebpf.Map `ebpf:"file_cursor"`
 	FileScratch *ebpf.Map `ebpf:"file_scratch"`
 }
 
 func (m *fileMaps) Close() error {
 	return _FileClose(
+		m.FileCursor,
 		m.FileScratch,
 	)
 }
@@ -294,11 +398,13 @@ type fileVariables struct {
 // It can be passed to loadFileObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filePrograms struct {
 	DumpFile *ebpf.Program `ebpf:"dump_file"`
+	MoreFile *ebpf.Program `ebpf:"more_file"`
 }
 
 func (p *filePrograms) Close() error {
 	return _FileClose(
 		p.DumpFile,
+		p.MoreFile,
 	)
 }
 

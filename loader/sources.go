@@ -18,5 +18,5 @@ var sources = []source{
 	{name: "thread", object: _ThreadBytes, decode: decodeThread, rest: restOfThreads},
 	{name: "process", object: _ProcessBytes, decode: decodeProcess},
 	{name: "vma", object: _VmaBytes, decode: decodeVMA},
-	{name: "file", object: _FileBytes, decode: decodeFile},
+	{name: "file", object: _FileBytes, decode: decodeFile, rest: restOfFiles},
 }

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Sockets: what all have, and a unix socket's peer and name. */
+#ifndef FASTCR_FILE_SOCKET_H
+#define FASTCR_FILE_SOCKET_H
+
+#include "emit.h"
+#include "drift.h"
+
+DEFINE_EMIT(file_socket)
+
+#define AF_UNIX 1
+
+static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_flags)
+{
+	unsigned long f = BPF_CORE_READ(sk, __sk_common.skc_flags);
+	__u32 pass = sock_pass(sk, socket_flags), o = 0;
+
+	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_reuse))
+		o |= OPT_REUSEADDR;
+	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_reuseport))
+		o |= OPT_REUSEPORT;
+#define OPTION(bit, option)                                            \
+	if (f >> bpf_core_enum_value(enum sock_flags, bit) & 1)        \
+		o |= option;
+	OPTION(SOCK_LOCALROUTE, OPT_DONTROUTE)
+	OPTION(SOCK_BROADCAST, OPT_BROADCAST)
+	OPTION(SOCK_URGINLINE, OPT_OOBINLINE)
+	OPTION(SOCK_KEEPOPEN, OPT_KEEPALIVE)
+	OPTION(SOCK_LINGER, OPT_LINGER)
+#undef OPTION
+	if (pass & 1)
+		o |= OPT_PASSCRED;
+	if (pass & 2)
+		o |= OPT_PASSSEC;
+	if (pass & 4)
+		o |= OPT_PASSPIDFD;
+	return o;
+}
+
+static __always_inline void fill_unix(struct file_socket *r, struct unix_sock *u)
+{
+	struct sock *peer = BPF_CORE_READ(u, peer);
+	struct unix_address *addr = BPF_CORE_READ(u, addr);
+
+	r->peer = (__u64)peer;
+	/* none as long as nobody has accepted it */
+	if (peer)
+		r->peer_ino = BPF_CORE_READ(peer, sk_socket, file, f_inode, i_ino);
+	if (!addr)
+		return;
+	r->name_len = BPF_CORE_READ(addr, len);
+	bpf_probe_read_kernel(r->name, 110, (void *)addr + bpf_core_type_size(struct unix_address));
+}
+
+static __noinline int emit_socket(struct seq_file *seq, struct file *file, struct file_socket *r)
+{
+	struct socket *so = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(so, sk);
+
+	if (!sk || !r)
+		return 0;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->head.type = REC_FILE_SOCKET;
+	r->head.len = sizeof(*r);
+	r->file = (__u64)file;
+	r->object = (__u64)sk;
+	r->rcvtimeo = BPF_CORE_READ(sk, sk_rcvtimeo);
+	r->sndtimeo = BPF_CORE_READ(sk, sk_sndtimeo);
+	r->linger = BPF_CORE_READ(sk, sk_lingertime);
+	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	r->type = BPF_CORE_READ(sk, sk_type);
+	r->protocol = BPF_CORE_READ(sk, sk_protocol);
+	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	r->shutdown = BPF_CORE_READ(sk, sk_shutdown);
+	r->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	r->sndbuf = BPF_CORE_READ(sk, sk_sndbuf);
+	r->rcvbuf = BPF_CORE_READ(sk, sk_rcvbuf);
+	r->rcvlowat = BPF_CORE_READ(sk, sk_rcvlowat);
+	r->priority = BPF_CORE_READ(sk, sk_priority);
+	r->mark = BPF_CORE_READ(sk, sk_mark);
+	r->userlocks = BPF_CORE_READ(sk, sk_userlocks);
+	r->options = sock_options(sk, BPF_CORE_READ(so, flags));
+	r->queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	if (r->family == AF_UNIX)
+		fill_unix(r, (void *)sk);
+	return emit_file_socket(seq, r);
+}
+
+#endif

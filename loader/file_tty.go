@@ -1,0 +1,29 @@
+package loader
+
+import "github.com/fastcr/fastcr"
+
+// decodeTTY is struct tty_struct.
+func decodeTTY(rec []byte, b *builder) error {
+	r, _, err := view[fileFileTty](rec)
+	if err != nil {
+		return err
+	}
+	_, d := detail[fastcr.TTY](b, r.File)
+	*d = fastcr.TTY{
+		Object: fastcr.KObj(r.Object), Link: fastcr.KObj(r.Link), DriverType: r.Type, Subtype: r.Subtype,
+		Index: r.Index, Major: r.Major, MinorStart: r.MinorStart, Count: r.Count,
+		Termios:       decodeTermios(&r.Termios, r.Cc[:], r.Line),
+		TermiosLocked: decodeTermios(&r.TermiosLocked, r.CcLocked[:], r.LineLocked),
+		Winsize:       fastcr.Winsize{Row: r.Winsize[0], Col: r.Winsize[1], XPixel: r.Winsize[2], YPixel: r.Winsize[3]},
+		PGRP:          int(r.Pgrp), Session: int(r.Session),
+		Flags: r.Flags, Exclusive: r.Exclusive != 0, Packet: r.Packet != 0, PtyLocked: r.Locked != 0,
+		OtherClosed: r.OtherClosed != 0, Hung: r.Hung != 0,
+	}
+	return nil
+}
+
+func decodeTermios(w *[6]uint32, cc []uint8, line uint32) fastcr.Termios {
+	t := fastcr.Termios{Iflag: w[0], Oflag: w[1], Cflag: w[2], Lflag: w[3], Ispeed: w[4], Ospeed: w[5], Line: uint8(line)}
+	copy(t.CC[:], cc)
+	return t
+}
