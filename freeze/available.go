@@ -9,10 +9,11 @@ import (
 
 // Available tells whether trees can be frozen here: nil, or why not.
 func Available() error {
-	m, err := findMount()
+	ms, err := findMounts()
 	if err != nil {
 		return err
 	}
+	m := ms[0]
 	if err := unix.Access(m.dir, unix.W_OK); err != nil {
 		return &NoCgroup2Error{Reason: m.dir + " is not writable"}
 	}

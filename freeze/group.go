@@ -5,128 +5,211 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
-	"time"
+	"path"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// group is one cgroup that holds tasks of the tree and nothing else: either a
-// temporary child of the tasks' own cgroup, or that cgroup itself.
+// group is one cgroup that holds tasks of the tree and nothing else: a temporary
+// child of the tasks' own cgroup, or the tree's own cgroup with all below it.
 type group struct {
-	name    string // original cgroup, as /proc/PID/cgroup names it
-	origin  string // its directory
-	dir     string // the directory that is frozen; equals origin when nothing had to be moved
-	freezer int    // fd of cgroup.freeze
-	events  int    // fd of cgroup.events
-	procs   int    // fd of cgroup.procs
-	frozen  bool
+	name      string // original cgroup, as /proc/PID/cgroup names it
+	origin    string // its directory
+	dir       string // the directory that is frozen; origin itself when nothing was moved
+	inside    string // dir, as /proc/PID/cgroup names it
+	temporary bool
+
+	freezer int    // fd of dir/cgroup.freeze
+	events  int    // fd of dir/cgroup.events
+	killer  int    // fd of dir/cgroup.kill, -1 before Linux 5.14
+	nodes   []node // dir, then the cgroups below it
+	frozen  bool   // was told to freeze
 }
 
-func (g *group) temporary() bool { return g.dir != g.origin }
+// node is one cgroup whose processes are read.
+type node struct {
+	fd    int    // of its directory
+	procs int    // of its cgroup.procs
+	links uint64 // of its directory, which says how many children it has
+}
+
+// temporaryGroup names the temporary child of the cgroup at directory origin.
+func temporaryGroup(name, origin string, root int) *group {
+	base := fmt.Sprintf("fastcr.%d.%d", os.Getpid(), root)
+	return &group{name: name, origin: origin, dir: origin + "/" + base, inside: path.Join(name, base), temporary: true}
+}
+
+// isTemporary tells whether a cgroup has a name that temporaryGroup gives.
+func isTemporary(cgroup string) bool {
+	var pid, root int
+	base := path.Base(cgroup)
+	n, _ := fmt.Sscanf(base, "fastcr.%d.%d", &pid, &root)
+	return n == 2 && base == fmt.Sprintf("fastcr.%d.%d", pid, root)
+}
 
 // open opens what the freeze needs, so that nothing is opened in it.
 func (g *group) open() (err error) {
-	g.freezer, g.events, g.procs = -1, -1, -1
-	for _, f := range []struct {
-		fd    *int
-		name  string
-		flags int
-	}{{&g.freezer, "cgroup.freeze", unix.O_RDWR}, {&g.events, "cgroup.events", unix.O_RDONLY}, {&g.procs, "cgroup.procs", unix.O_RDWR}} {
-		if *f.fd, err = unix.Open(g.dir+"/"+f.name, f.flags|unix.O_CLOEXEC, 0); err != nil {
+	g.freezer, g.events, g.killer = -1, -1, -1
+	defer func() {
+		if err != nil {
 			g.close()
-			return fmt.Errorf("open %s/%s: %w", g.dir, f.name, err)
 		}
+	}()
+	if g.freezer, err = openAt(g.dir, "cgroup.freeze", unix.O_WRONLY); err != nil {
+		return err
+	}
+	if g.events, err = openAt(g.dir, "cgroup.events", unix.O_RDONLY); err != nil {
+		return err
+	}
+	if g.killer, err = openAt(g.dir, "cgroup.kill", unix.O_WRONLY); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return g.openNodes()
+}
+
+// openNodes opens dir and all cgroups that are below it now.
+func (g *group) openNodes() error {
+	dirs, err := cgroupsBelow(g.dir)
+	if err != nil {
+		return err
+	}
+	g.closeNodes()
+	for _, dir := range append([]string{g.dir}, dirs...) {
+		n, err := openNode(dir)
+		if err != nil {
+			return err
+		}
+		g.nodes = append(g.nodes, n)
 	}
 	return nil
 }
 
+func openNode(dir string) (n node, err error) {
+	if n.fd, err = openAt(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY); err != nil {
+		return n, err
+	}
+	if n.procs, err = openAt(dir, "cgroup.procs", unix.O_RDWR); err != nil {
+		unix.Close(n.fd)
+		return n, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(n.fd, &st); err != nil {
+		unix.Close(n.fd)
+		unix.Close(n.procs)
+		return n, fmt.Errorf("stat of cgroup %s: %w", dir, err)
+	}
+	n.links = uint64(st.Nlink) // 32 bits wide on some machines
+	return n, nil
+}
+
+func openAt(dir, name string, flags int) (int, error) {
+	fd, err := unix.Open(dir+"/"+name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s/%s: %w", dir, name, err)
+	}
+	return fd, nil
+}
+
 func (g *group) close() {
-	for _, fd := range []*int{&g.freezer, &g.events, &g.procs} {
+	for _, fd := range []*int{&g.freezer, &g.events, &g.killer} {
 		if *fd >= 0 {
 			unix.Close(*fd)
 			*fd = -1
 		}
 	}
+	g.closeNodes()
 }
 
-// add moves a process in. A process that is gone or a zombie stays where it is.
-func (g *group) add(pid int) error {
-	return writePid(g.dir, pid)
-}
-
-// writePid moves a process to the cgroup with this directory.
-func writePid(dir string, pid int) error {
-	err := os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0)
-	switch {
-	case err == nil, errors.Is(err, unix.ESRCH):
-		return nil
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("move pid %d: %s is not a domain cgroup (threaded or invalid): %w", pid, dir, err)
+func (g *group) closeNodes() {
+	for _, n := range g.nodes {
+		unix.Close(n.fd)
+		unix.Close(n.procs)
 	}
-	return fmt.Errorf("move pid %d to %s: %w", pid, dir, err)
+	g.nodes = g.nodes[:0]
 }
+
+// thawed and frozen are what is written to cgroup.freeze.
+var thawed, frozen = []byte("0"), []byte("1")
 
 // set writes cgroup.freeze.
-func (g *group) set(frozen bool) error {
-	b := [1]byte{'0'}
-	if frozen {
-		b[0] = '1'
-	}
-	if _, err := unix.Pwrite(g.freezer, b[:], 0); err != nil {
+func (g *group) set(what []byte) error {
+	if _, err := unix.Pwrite(g.freezer, what, 0); err != nil {
 		return fmt.Errorf("write %s/cgroup.freeze: %w", g.dir, err)
 	}
-	g.frozen = frozen
 	return nil
 }
 
-var frozenLine = []byte("frozen 1")
+var (
+	frozenLine    = []byte("frozen 1")
+	populatedLine = []byte("populated 1")
+)
 
-// isFrozen reads cgroup.events; buf is scratch memory.
-func (g *group) isFrozen(buf []byte) (bool, error) {
+// has reads cgroup.events and tells whether this line is in it; buf is scratch memory.
+func (g *group) has(line, buf []byte) (bool, error) {
 	n, err := unix.Pread(g.events, buf, 0)
 	if err != nil {
 		return false, fmt.Errorf("read %s/cgroup.events: %w", g.dir, err)
 	}
-	return bytes.Contains(buf[:n], frozenLine), nil
+	return bytes.Contains(buf[:n], line), nil
 }
 
-// isPopulated tells whether a process that is not a zombie is in the cgroup.
-func (g *group) isPopulated(buf []byte) (bool, error) {
-	n, err := unix.Pread(g.events, buf, 0)
-	if err != nil {
-		return false, fmt.Errorf("read %s/cgroup.events: %w", g.dir, err)
-	}
-	return bytes.Contains(buf[:n], []byte("populated 1")), nil
-}
-
-// dissolve moves everything in the temporary cgroup dir back to origin and removes
-// it. It serves Release as well as the guardian; processes that fork meanwhile
-// are moved too.
-func dissolve(dir, origin string) error {
-	var last error
-	for range 500 {
-		b, err := os.ReadFile(dir + "/cgroup.procs")
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("list temporary cgroup: %w", err)
-		}
-		for f := range strings.FieldsSeq(string(b)) {
-			if pid, err := strconv.Atoi(f); err == nil {
-				last = writePid(origin, pid)
+// members appends the processes in the cgroup to pids; buf is scratch memory.
+func (g *group) members(pids []int, buf []byte) ([]int, error) {
+	for i := range g.nodes {
+		pid := 0
+		for off := int64(0); ; {
+			n, err := unix.Pread(g.nodes[i].procs, buf, off)
+			// A threaded cgroup shows its processes in the domain above it.
+			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EOPNOTSUPP) || err == nil && n == 0 {
+				break
+			}
+			if err != nil {
+				return pids, fmt.Errorf("read cgroup.procs in %s: %w", g.dir, err)
+			}
+			off += int64(n)
+			for _, c := range buf[:n] {
+				if c != '\n' {
+					pid = pid*10 + int(c-'0')
+					continue
+				}
+				if pid != 0 { // 0: one that our pid namespace does not show
+					pids = append(pids, pid)
+				}
+				pid = 0
 			}
 		}
-		err = unix.Rmdir(dir)
-		if err == nil || errors.Is(err, unix.ENOENT) {
-			return nil
+	}
+	return pids, nil
+}
+
+// grown tells whether cgroups were made or removed below g since its nodes were opened.
+func (g *group) grown() (bool, error) {
+	for i := range g.nodes {
+		var st unix.Stat_t
+		if err := unix.Fstat(g.nodes[i].fd, &st); err != nil {
+			return false, fmt.Errorf("stat of a cgroup in %s: %w", g.dir, err)
 		}
-		last = errors.Join(last, err)
-		if len(b) == 0 {
-			time.Sleep(time.Millisecond) // tasks that exit leave the cgroup a moment later
+		if uint64(st.Nlink) != g.nodes[i].links {
+			return true, nil
 		}
 	}
-	return fmt.Errorf("remove temporary cgroup %s: %w", dir, last)
+	return false, nil
+}
+
+// cgroupsBelow lists the directories of the cgroups below dir, deepest last.
+func cgroupsBelow(dir string) (below []string, err error) {
+	err = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if err == nil && d.IsDir() && p != dir {
+			below = append(below, p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list cgroups below %s: %w", dir, err)
+	}
+	return below, nil
 }

@@ -1,85 +1,128 @@
 package freeze
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"os/signal"
-	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// guardianName is argv[0] of the guardian, a second run of fastcr's own binary.
+// guardianName is argv[0] of the guardian, a second run of fastcr's own binary,
+// and the name of the process.
 const guardianName = "fastcr-guardian"
 
-// The guardian takes over before main: any program that uses this package can
-// be its own guardian.
-func init() {
-	if len(os.Args) == 1 && os.Args[0] == guardianName {
-		guard(os.Stdin)
-		os.Exit(0)
-	}
-}
+// Descriptors of the guardian beside the standard ones, which are /dev/null.
+const (
+	guardianSocket = 3 // to fastcr
+	guardianPidfd  = 4 // of fastcr
+)
 
-// guardian is fastcr's side: a pipe whose other end the guardian reads. The pipe
-// is fastcr's alone, so that it closes however fastcr ends.
+// confirmWithin is how long a guardian may take to start on a busy machine.
+const confirmWithin = 10 * time.Second
+
+// guardian is fastcr's side. The socket's other end is the guardian's alone, and
+// this end fastcr's, so that each learns of the other's death.
 type guardian struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
+	process *os.Process
+	socket  int // SOCK_SEQPACKET; one byte comes back for each message
+	watched int
 }
 
-// startGuardian starts a guardian in a session of its own, out of reach of the
-// terminal's signals.
-func startGuardian() (*guardian, error) {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{guardianName}
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	cmd.Dir = "/"
-	in, err := cmd.StdinPipe()
+// startGuardian starts a guardian out of reach of what may befall fastcr: in a
+// session of its own, where the terminal's signals do not reach it, and in the
+// hierarchy's topmost cgroup that can be seen, so that it outlives fastcr's own
+// service or container being killed.
+func startGuardian(ms mounts) (*guardian, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		return nil, fmt.Errorf("start guardian: socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "guardian socket")
+	defer theirs.Close()
+	process, err := spawnGuardian(theirs, ms)
+	if err != nil {
+		unix.Close(pair[0])
 		return nil, fmt.Errorf("start guardian: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start guardian: %w", err)
+	return &guardian{process: process, socket: pair[0]}, nil
+}
+
+func spawnGuardian(socket *os.File, ms mounts) (*os.Process, error) {
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return nil, fmt.Errorf("pidfd_open of fastcr: %w", err)
 	}
-	return &guardian{cmd: cmd, in: in}, nil
+	pidfd := os.NewFile(uintptr(self), "pidfd")
+	defer pidfd.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Files: []*os.File{null, null, null, socket, pidfd},
+		// One thread is enough, and the runtime need not keep files open
+		// to learn of more.
+		Env: []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0"},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	top, err := unix.Open(ms[0].dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(top)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, top
+		if p, err := os.StartProcess("/proc/self/exe", []string{guardianName}, attr); err == nil {
+			return p, nil
+		}
+		// Not there: the topmost cgroup of a namespace may have controllers,
+		// and then no processes.
+		attr.Sys.UseCgroupFD = false
+	}
+	return os.StartProcess("/proc/self/exe", []string{guardianName}, attr)
 }
 
 // watch tells the guardian of a cgroup before it is made or frozen.
-func (g *guardian) watch(dir, origin string) error {
-	if _, err := fmt.Fprintf(g.in, "%s\t%s\n", dir, origin); err != nil {
-		return fmt.Errorf("tell guardian of %s: %w", dir, err)
+func (g *guardian) watch(c *group) error {
+	origin := ""
+	if c.temporary {
+		origin = c.origin
+	}
+	if err := unix.Send(g.socket, []byte(c.dir+"\x00"+origin), unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("tell guardian of %s: %w", c.dir, err)
+	}
+	g.watched++
+	return nil
+}
+
+// confirm waits until the guardian has understood all that it was told.
+func (g *guardian) confirm() error {
+	limit := unix.NsecToTimeval(confirmWithin.Nanoseconds())
+	if err := unix.SetsockoptTimeval(g.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+		return fmt.Errorf("wait for guardian: %w", err)
+	}
+	for g.watched > 0 {
+		var b [1]byte
+		n, err := unix.Read(g.socket, b[:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = errors.New("it has died")
+		}
+		if err != nil {
+			return fmt.Errorf("wait for guardian (pid %d): %w", g.process.Pid, err)
+		}
+		g.watched--
 	}
 	return nil
 }
 
 // dismiss ends the guardian; there is nothing left to guard.
 func (g *guardian) dismiss() {
-	g.cmd.Process.Kill()
-	g.in.Close()
-	g.cmd.Wait()
-}
-
-// guard is the guardian's life: it reads which cgroups there are, and when
-// fastcr is gone it thaws them, moves the tasks back and removes them.
-func guard(in io.Reader) {
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGTSTP)
-	type pair struct{ dir, origin string }
-	var groups []pair
-	for sc := bufio.NewScanner(in); sc.Scan(); {
-		if dir, origin, ok := strings.Cut(sc.Text(), "\t"); ok {
-			groups = append(groups, pair{dir, origin})
-		}
-	}
-	for _, g := range groups {
-		os.WriteFile(g.dir+"/cgroup.freeze", []byte("0"), 0)
-	}
-	for _, g := range groups {
-		if g.dir != g.origin {
-			dissolve(g.dir, g.origin)
-		}
-	}
+	_ = g.process.Kill() // an error says that it has ended
+	_, _ = g.process.Wait()
+	unix.Close(g.socket)
 }

@@ -5,79 +5,163 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// mount is where the cgroup v2 hierarchy can be seen: dir shows the cgroup root.
+// mount is a place where (a part of) the cgroup v2 hierarchy can be seen: the
+// directory dir shows the cgroup root. Names are relative to fastcr's cgroup
+// namespace, as everywhere in /proc.
 type mount struct {
-	dir  string
-	root string
+	dir      string
+	root     string
+	readOnly bool
 }
 
-// findMount finds the cgroup2 mount that shows most of the hierarchy.
-func findMount() (mount, error) {
+// mounts are the usable ones, the best first.
+type mounts []mount
+
+// findMounts reads /proc/self/mountinfo. A mount that another one hides is no
+// cgroup2 file system any more when its directory is asked.
+func findMounts() (mounts, error) {
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return mount{}, err
+		return nil, err
 	}
-	m, ok := parseMountinfo(info)
-	if !ok {
-		return mount{}, &NoCgroup2Error{Reason: "no hierarchy is mounted"}
+	ms := slices.DeleteFunc(parseMountinfo(info), func(m mount) bool {
+		var st unix.Statfs_t
+		return unix.Statfs(m.dir, &st) != nil || st.Type != unix.CGROUP2_SUPER_MAGIC
+	})
+	switch {
+	case len(ms) == 0:
+		return nil, &NoCgroup2Error{Reason: "no hierarchy is mounted"}
+	case ms[0].readOnly:
+		return nil, &NoCgroup2Error{Reason: "the hierarchy at " + ms[0].dir + " is mounted read-only"}
 	}
-	return m, nil
+	return ms, nil
 }
 
-// parseMountinfo picks, of the cgroup2 mounts in /proc/PID/mountinfo, the one with
-// the shortest root: a bind mount shows only a part.
-func parseMountinfo(info []byte) (best mount, ok bool) {
+// parseMountinfo lists the cgroup2 mounts in /proc/PID/mountinfo: writable ones
+// first, then those that show most of the hierarchy.
+func parseMountinfo(info []byte) (ms mounts) {
 	for line := range bytes.Lines(info) {
 		pre, post, found := strings.Cut(string(line), " - ")
-		fields := strings.Fields(pre)
-		fs := strings.Fields(post)
+		fields, fs := strings.Fields(pre), strings.Fields(post)
 		if !found || len(fields) < 6 || len(fs) < 1 || fs[0] != "cgroup2" {
 			continue
 		}
-		m := mount{root: unescape(fields[3]), dir: unescape(fields[4])}
-		if !ok || len(m.root) < len(best.root) {
-			best, ok = m, true
+		ms = append(ms, mount{
+			root:     unescape(fields[3]),
+			dir:      unescape(fields[4]),
+			readOnly: hasOption(fields[5], "ro") || len(fs) > 2 && hasOption(fs[2], "ro"),
+		})
+	}
+	slices.SortStableFunc(ms, func(a, b mount) int {
+		if a.readOnly != b.readOnly {
+			if b.readOnly {
+				return -1
+			}
+			return 1
+		}
+		return depth(a.root) - depth(b.root)
+	})
+	return ms
+}
+
+// depth counts how far below the namespace's root a mount's root lies: "/.." lies above it.
+func depth(root string) (n int) {
+	for part := range strings.SplitSeq(root, "/") {
+		switch part {
+		case "":
+		case "..":
+			n--
+		default:
+			n++
 		}
 	}
-	return best, ok
+	return n
 }
 
-// unescape undoes the kernel's octal escapes for blanks and backslashes.
+func hasOption(options, name string) bool {
+	return slices.Contains(strings.Split(options, ","), name)
+}
+
+// unescape undoes the kernel's octal escapes (\040 is a blank).
 func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, `\`)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		c, err := strconv.ParseUint(after[:min(3, len(after))], 8, 8)
+		if err != nil || len(after) < 3 {
+			b.WriteByte('\\')
+			s = after
+			continue
+		}
+		b.WriteByte(byte(c))
+		s = after[3:]
 	}
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// path is the directory of a cgroup named as /proc/PID/cgroup names it.
-func (m mount) path(cgroup string) (string, error) {
+// path is the directory that shows a cgroup named as /proc/PID/cgroup names it.
+func (ms mounts) path(cgroup string) (string, error) {
+	for _, m := range ms {
+		if m.readOnly {
+			continue
+		}
+		if dir, ok := m.path(cgroup); ok {
+			return dir, nil
+		}
+	}
+	return "", &NoCgroup2Error{Reason: "no mount shows cgroup " + cgroup}
+}
+
+func (m mount) path(cgroup string) (string, bool) {
 	rel := cgroup
 	if m.root != "/" {
 		var ok bool
-		if rel, ok = strings.CutPrefix(cgroup, m.root); !ok || (rel != "" && rel[0] != '/') {
-			return "", &NoCgroup2Error{Reason: fmt.Sprintf("cgroup %s lies outside of the mount %s", cgroup, m.dir)}
+		if rel, ok = strings.CutPrefix(cgroup, m.root); !ok || rel != "" && rel[0] != '/' {
+			return "", false
 		}
 	}
-	if strings.HasPrefix(rel, "/..") {
-		return "", &NoCgroup2Error{Reason: fmt.Sprintf("cgroup %s lies outside of fastcr's cgroup namespace", cgroup)}
+	// What is left of ".." names a cgroup above the mount; what was cut of them
+	// hides how the namespace's own root is called.
+	if !strings.HasPrefix(cgroup, "/") || rel == "/.." || strings.HasPrefix(rel, "/../") {
+		return "", false
 	}
-	return path.Join(m.dir, rel), nil
+	return path.Join(m.dir, rel), true
 }
 
-// cgroupOf is the v2 cgroup of a process, from /proc/PID/cgroup.
+// cgroupOf is the v2 cgroup of a process, from /proc/PID/cgroup. That of a zombie
+// may have been removed.
 func cgroupOf(pid int) (string, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	b, err := readProc(pid, "cgroup", nil)
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "0::"); ok {
-			return strings.TrimSuffix(strings.TrimSuffix(rest, "\n"), " (deleted)"), nil
+	name, ok := parseCgroup(b)
+	if !ok {
+		return "", &NoCgroup2Error{Reason: fmt.Sprintf("pid %d is in no v2 cgroup", pid)}
+	}
+	return name, nil
+}
+
+// trimDeleted undoes what the kernel appends to the name of a removed cgroup.
+func trimDeleted(cgroup string) string { return strings.TrimSuffix(cgroup, " (deleted)") }
+
+// parseCgroup finds the v2 line in /proc/PID/cgroup. A cgroup's name cannot hold
+// a newline.
+func parseCgroup(text []byte) (string, bool) {
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte("0::/")); ok {
+			return "/" + string(bytes.TrimSuffix(rest, []byte("\n"))), true
 		}
 	}
-	return "", &NoCgroup2Error{Reason: fmt.Sprintf("pid %d is in no v2 cgroup", pid)}
+	return "", false
 }
