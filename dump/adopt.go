@@ -3,7 +3,7 @@ package dump
 import "slices"
 
 // adopt prepares, inside the freeze, what prepare could not know of: the memory
-// of processes that were forked after the look. It costs the tree a few hundred
+// of processes that were forked or called execve after the look. It costs the tree a few hundred
 // microseconds, and spares it another try.
 func (r *run) adopt(pids []int) error {
 	tree, err := r.session.Decode()

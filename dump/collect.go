@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/fastcr/fastcr"
 )
 
 // collect is all that happens while the target is frozen. Nothing in it is
@@ -67,9 +69,15 @@ func (r *run) read() error {
 		if err := r.session.Collect(); err != nil {
 			return err
 		}
-		n, err := r.session.Exiting()
-		if n == 0 || err != nil {
+		exiting := false
+		if err := r.session.EachProcess(func(pid int, mm fastcr.KObj, leaves bool) {
+			exiting = exiting || leaves
+			r.noteExec(pid, mm)
+		}); err != nil {
 			return err
+		}
+		if !exiting {
+			return nil
 		}
 		time.Sleep(exitStep)
 		if err := r.session.Rearm(); err != nil {
@@ -80,4 +88,14 @@ func (r *run) read() error {
 		}
 	}
 	return errors.New("processes of the tree are exiting and do not end")
+}
+
+// noteExec has a process that called execve since the look prepared anew: what
+// was opened of its memory is the old address space's.
+func (r *run) noteExec(pid int, mm fastcr.KObj) {
+	pm := r.memory.of(pid)
+	if pm != nil && mm != 0 && pm.mm != mm {
+		r.memory.drop(pid)
+		r.forked = append(r.forked, pid)
+	}
 }

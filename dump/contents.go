@@ -146,7 +146,7 @@ func (c *contents) covers(t *fastcr.Tree) error {
 	var err error
 	check := func(pid int, p *fastcr.PathRef) {
 		if p.Deleted && p.Mode&unix.S_IFMT == unix.S_IFREG && c.ghosts[[2]uint64{p.Dev, p.Ino}] == nil {
-			err = errors.Join(err, fmt.Errorf("pid %d: %s was deleted while the tree was being frozen", pid, p.Path))
+			err = errors.Join(err, fmt.Errorf("pid %d: %s was deleted: the tree %w", pid, p.Path, errChanged))
 		}
 	}
 	for _, p := range t.Processes {

@@ -11,6 +11,7 @@ import (
 	"github.com/fastcr/fastcr/freeze"
 	"github.com/fastcr/fastcr/images"
 	"github.com/fastcr/fastcr/loader"
+	"github.com/fastcr/fastcr/memory"
 )
 
 // run is one dump: what is prepared before the freeze, used in it, and let go
@@ -51,23 +52,53 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	}
 	go images.Warm() // while the kernel moves the target to its cgroup
 	var err error
-	if r.dir, err = images.Create(r.opts.ImagesDir); err != nil {
-		return nil, err
-	}
-	defer r.dir.Abort()
 	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
 		return nil, err
 	}
 	defer r.log.close()
 	r.log.info("dump", "fastcr %s dumps pid %d", r.opts.Version, r.opts.PID)
-	err = r.dump(ctx)
-	if err != nil {
-		r.log.err("dump", "%v", err)
+	if err := r.opts.runScripts(actionPreDump); err != nil {
 		return nil, err
 	}
-	r.res.Total = time.Since(r.start)
-	r.log.info("dump", "Dumping finished successfully")
-	return &r.res, nil
+	for try := 1; ; try++ {
+		res, err := r.attempt(ctx)
+		if err == nil {
+			r.log.info("dump", "Dumping finished successfully")
+			return res, nil
+		}
+		r.log.err("dump", "%v", err)
+		if try == attempts || !isTransient(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		r.log.info("dump", "the target changed under the look: once more")
+	}
+}
+
+// attempts is how often a dump is tried when the target changes between the look
+// and the freeze in a way that the preparation does not fit.
+const attempts = 5
+
+// isTransient tells whether a fresh look may succeed.
+func isTransient(err error) bool {
+	return errors.Is(err, memory.ErrChanged) || errors.Is(err, errChanged) || isGone(err)
+}
+
+// errChanged is wrapped by errors about a target that changed between look and freeze.
+var errChanged = errors.New("changed while it was being frozen")
+
+// attempt is one try of the pipeline, with a state of its own.
+func (r *run) attempt(ctx context.Context) (*Result, error) {
+	one := &run{opts: r.opts, log: r.log, start: r.start}
+	var err error
+	if one.dir, err = images.Create(r.opts.ImagesDir); err != nil {
+		return nil, err
+	}
+	defer one.dir.Abort()
+	if err := one.dump(ctx); err != nil {
+		return nil, err
+	}
+	one.res.Total = time.Since(r.start)
+	return &one.res, nil
 }
 
 func (r *run) logName() string {
@@ -85,9 +116,6 @@ func (r *run) dump(ctx context.Context) (err error) {
 			r.closeOrder[i]()
 		}
 	}()
-	if err := r.opts.runScripts(actionPreDump); err != nil {
-		return err
-	}
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type memoryPlan struct {
 // procMemory is one process's part.
 type procMemory struct {
 	pid     int
+	mm      fastcr.KObj // the address space that is open
 	scanner *memory.Scanner
 	source  *memory.Source
 	areas   []memory.Range // to be scanned: nearly all of the address space
@@ -79,7 +80,7 @@ func (r *run) prepareMemory() error {
 
 // addMemory prepares one process and scans it once.
 func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
-	pm := &procMemory{pid: p.PID}
+	pm := &procMemory{pid: p.PID, mm: p.MMID}
 	var err error
 	if pm.scanner, err = memory.NewScanner(p.PID); err != nil {
 		return nil, err
@@ -123,6 +124,17 @@ func (m *memoryPlan) keep(pids []int) {
 		return false
 	})
 	m.sources = slices.DeleteFunc(m.sources, func(s *memory.Source) bool { return gone(s.PID) })
+}
+
+// drop forgets one process.
+func (m *memoryPlan) drop(pid int) {
+	var others []int
+	for _, pm := range m.procs {
+		if pm.pid != pid {
+			others = append(others, pm.pid)
+		}
+	}
+	m.keep(others)
 }
 
 // addShared opens the shared memory objects of a process.
@@ -198,14 +210,14 @@ func (m *memoryPlan) covers(t *fastcr.Tree) error {
 		}
 		pm := m.of(p.PID)
 		if pm == nil {
-			return fmt.Errorf("process %d appeared while the tree was being frozen", p.PID)
+			return fmt.Errorf("process %d appeared: the tree %w", p.PID, errChanged)
 		}
 		if err := pm.source.Confine(p.VMAs, pm.areas); err != nil {
 			return err
 		}
 		for i := range p.VMAs {
 			if v := &p.VMAs[i]; v.Kind == fastcr.VMAAnonShared && m.shms[v.Shm] == nil {
-				return fmt.Errorf("process %d mapped shared memory while the tree was being frozen", p.PID)
+				return fmt.Errorf("process %d mapped shared memory: it %w", p.PID, errChanged)
 			}
 		}
 	}

@@ -76,7 +76,7 @@ func (r *run) prepareHeld() (err error) {
 // checkRoot wants the tree that was read to be the one that was asked for.
 func checkRoot(t *fastcr.Tree, root int) error {
 	if len(t.Processes) == 0 || t.Processes[0].PID != root {
-		return fmt.Errorf("pid %d has exited", root)
+		return &freeze.TargetError{PID: root, Reason: freeze.ErrExited}
 	}
 	return nil
 }

@@ -52,18 +52,19 @@ func (s *Session) EachFile(f func(SeenFile) error) error {
 // pfExiting is PF_EXITING of task_struct.flags.
 const pfExiting = 4
 
-// Exiting counts the processes that the last Collect met on their way out: without
-// memory, but not dead yet. A freeze does not stop them.
-func (s *Session) Exiting() (n int, err error) {
-	err = s.each("process", func(rec []byte) error {
+// EachProcess calls f with every process that the last Collect met and its address
+// space, without decoding or allocating. exiting says that it is on its way
+// out, without memory but not dead yet: a freeze does not stop that.
+func (s *Session) EachProcess(f func(pid int, mm fastcr.KObj, exiting bool)) error {
+	return s.each("process", func(rec []byte) error {
 		if recordType(rec) != recProcess {
 			return nil
 		}
 		r, _, err := view[processProcessRec](rec)
-		if err == nil && r.ExitState == 0 && (r.Mm == 0 || r.Flags&pfExiting != 0) {
-			n++
+		if err != nil {
+			return err
 		}
-		return err
+		f(int(r.Pid), fastcr.KObj(r.Mm), r.ExitState == 0 && (r.Mm == 0 || r.Flags&pfExiting != 0))
+		return nil
 	})
-	return n, err
 }

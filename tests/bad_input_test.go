@@ -148,14 +148,18 @@ func TestImagesDirectories(t *testing.T) {
 // TestFullDisk dumps 100 MiB into a file system of 10.
 func TestFullDisk(t *testing.T) {
 	needFastcr(t)
-	pid := strconv.Itoa(sleeper(t, "python3", "-c", "import time; b = bytearray(b'x') * (100 << 20); time.sleep(100)"))
-	time.Sleep(300 * time.Millisecond)
+	r := newRun(t, Case{Command: []string{"python3", target(t, "kinds.py")}, Args: []string{"memory"}})
+	r.start()
+	pid := strconv.Itoa(r.pid)
 	img := t.TempDir()
 	if err := unix.Mount("tmpfs", img, "tmpfs", 0, "size=10m"); err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Unmount(img, 0)
 	refused(t, img, []string{"dump", "--pid", pid, "-D", img}, img, "MiB")
+	if r.ended() {
+		t.Error("the target has ended")
+	}
 }
 
 func TestDescriptorsThatCannotBe(t *testing.T) {

@@ -1,9 +1,12 @@
-# Holds one descriptor that no restore brings back; the kind is the first argument.
+# Holds one thing that is hard to dump, most of them descriptors that no restore brings
+# back; the kind is the first argument.
 import ctypes, os, socket, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 kind = sys.argv[1]
-if kind == "tcp":
+if kind == "memory":
+    keep = bytearray(b"x") * (100 << 20)
+elif kind == "tcp":
     keep = socket.socket()
     keep.bind(("127.0.0.1", 0))
     keep.listen()
