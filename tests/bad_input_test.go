@@ -111,7 +111,7 @@ func TestShellJobWithoutJ(t *testing.T) {
 		t.Fatal(err)
 	}
 	img := t.TempDir()
-	refused(t, img, []string{"dump", "--pid", strings.TrimSpace(string(out)), "-D", img}, "-j", "session "+strconv.Itoa(shell))
+	refused(t, img, []string{"dump", "--pid", strings.TrimSpace(string(out)), "-D", img}, "-j", "session", strconv.Itoa(shell))
 }
 
 func TestImagesDirectories(t *testing.T) {
