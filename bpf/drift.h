@@ -76,6 +76,20 @@ static __always_inline __u64 task_robust_list(void *task)
 	return (__u64)g->futex.robust_list;
 }
 
+/*
+ * A field of what any address is taken for: read directly where there is the
+ * cast, for a fifth of the time.
+ */
+#define peek(type, ptr, field)                                                            \
+	({                                                                               \
+		typeof(((type *)0)->field) __v;                                          \
+		if (bpf_rdonly_cast)                                                     \
+			__v = ((type *)bpf_rdonly_cast(ptr, bpf_core_type_id_kernel(type)))->field; \
+		else                                                                     \
+			__v = BPF_CORE_READ((type *)(ptr), field);                       \
+		__v;                                                                     \
+	})
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct timespec64 {
@@ -103,13 +117,13 @@ struct inode___plain {
 /* v6.11 (3aa63a569c64) split the times into fields; v6.7 (12cd44023651) had underscored them. */
 static __always_inline void inode_times(void *inode, __s64 *atime, __s64 *mtime)
 {
-	struct inode___seconds *s = inode;
+	struct inode___seconds *s = plain(struct inode___seconds, inode);
 	struct inode___underscored *u = inode;
 	struct inode___plain *p = inode;
 
 	if (bpf_core_field_exists(s->i_atime_sec)) {
-		*atime = BPF_CORE_READ(s, i_atime_sec) * NSEC + BPF_CORE_READ(s, i_atime_nsec);
-		*mtime = BPF_CORE_READ(s, i_mtime_sec) * NSEC + BPF_CORE_READ(s, i_mtime_nsec);
+		*atime = s->i_atime_sec * NSEC + s->i_atime_nsec;
+		*mtime = s->i_mtime_sec * NSEC + s->i_mtime_nsec;
 	} else if (bpf_core_field_exists(u->__i_atime)) {
 		*atime = BPF_CORE_READ(u, __i_atime.tv_sec) * NSEC + BPF_CORE_READ(u, __i_atime.tv_nsec);
 		*mtime = BPF_CORE_READ(u, __i_mtime.tv_sec) * NSEC + BPF_CORE_READ(u, __i_mtime.tv_nsec);
@@ -135,14 +149,14 @@ struct file___embedded {
 
 #pragma clang attribute pop
 
-/* v6.12 (1934b212615d) made file.f_owner a pointer, which is null until somebody sets an owner. */
+/* v6.12 (1934b212615d) made file.f_owner a pointer, which is null until somebody sets an owner. file is typed. */
 static __always_inline struct fown_struct *file_owner(void *file)
 {
 	struct file___pointer *p = file;
 	struct file___embedded *e = file;
 
-	if (bpf_core_field_size(p->f_owner) == 8)
-		return BPF_CORE_READ(p, f_owner);
+	if (bpf_core_field_exists(p->f_owner))
+		return p->f_owner;
 	return (struct fown_struct *)__builtin_preserve_access_index(&e->f_owner);
 }
 

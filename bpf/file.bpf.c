@@ -27,6 +27,10 @@ struct file_scratch {
 	struct file_rec rec;
 	char text[PATH_MOST];
 	struct list_walk walk;
+	/* Whose descriptors the last call was for: its ids are worked out once a task. */
+	__u64 session, task;
+	__u32 raw_tid;
+	struct reader_ns ns;
 };
 
 struct {
@@ -79,15 +83,27 @@ static __always_inline __u32 file_what(const struct file_rec *r, struct file *fi
 	return FILE_PLAIN;
 }
 
+static __always_inline void fill_ids(struct file_scratch *s, struct task_struct *t, __u64 session)
+{
+	if (s->session == session && s->task == (__u64)t && s->raw_tid == t->pid)
+		return;
+	s->ns = reader_pidns();
+	s->rec.tgid = pid_in(t->group_leader->thread_pid, &s->ns);
+	s->rec.tid = pid_in(t->thread_pid, &s->ns);
+	s->session = session;
+	s->task = (__u64)t;
+	s->raw_tid = t->pid;
+}
+
 /* The record of the file has been written: its text is free to be used. */
-static __always_inline void emit_what(struct seq_file *seq, struct file_scratch *s, struct file *file, const struct reader_ns *ns)
+static __always_inline void emit_what(struct seq_file *seq, struct file_scratch *s, struct file *file)
 {
 	switch (s->rec.what) {
 	case FILE_PIPE:
 		emit_pipe(seq, file);
 		break;
 	case FILE_TTY:
-		emit_tty(seq, file, ns, (void *)s->text);
+		emit_tty(seq, file, &s->ns, (void *)s->text);
 		break;
 	case FILE_EVENTFD:
 		emit_eventfd(seq, file);
@@ -130,7 +146,6 @@ int dump_file(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file, *f;
 	struct seq_file *seq = ctx->meta->seq;
 	struct file_scratch *s;
-	struct reader_ns ns;
 	struct dentry *d;
 	struct inode *i;
 	__u64 text;
@@ -140,7 +155,6 @@ int dump_file(struct bpf_iter__task_file *ctx)
 	s = bpf_task_storage_get(&file_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
 		return 1; /* no memory: once more */
-	ns = reader_pidns();
 	t = plain(struct task_struct, task);
 	f = plain(struct file, file);
 	d = f->f_path.dentry;
@@ -148,14 +162,13 @@ int dump_file(struct bpf_iter__task_file *ctx)
 	s->rec.head.type = REC_FILE;
 	s->rec.table = (__u64)t->files;
 	s->rec.file = (__u64)file;
-	s->rec.tgid = pid_in(t->group_leader->thread_pid, &ns);
-	s->rec.tid = pid_in(t->thread_pid, &ns);
+	fill_ids(s, t, ctx->meta->session_id);
 	s->rec.fd = ctx->fd;
 	s->rec.cloexec = close_on_exec(t->files->fdt, ctx->fd);
 	s->rec.flags = f->f_flags;
 	s->rec.mode = f->f_mode;
 	s->rec.pos = f->f_pos;
-	fill_owner(&s->rec, f, &ns);
+	fill_owner(&s->rec, f, &s->ns);
 	fill_inode(&s->rec.path, f->f_path.mnt, d, i);
 	s->rec.what = file_what(&s->rec, f, d);
 	text = fill_text(&s->rec.path, s->text, &file->f_path);
@@ -166,7 +179,7 @@ int dump_file(struct bpf_iter__task_file *ctx)
 		return 0;
 	start_walk(&s->walk, file, t, s->rec.tgid, s->rec.tid, s->rec.fd);
 	s->walk.again = 0;
-	emit_what(seq, s, file, &ns);
+	emit_what(seq, s, file);
 	if (i->i_flctx)
 		emit_locks(seq, &s->walk, 0, LOCKS_FIRST);
 	return 0;

@@ -29,7 +29,7 @@ static __always_inline void fill_inode(struct path_info *r, struct vfsmount *mnt
 	inode_times(inode, &r->atime, &r->mtime);
 	/* d_unlinked(), and what never had a name (memfd): not hashed, and not a root */
 	r->unlinked = !d->d_hash.pprev && (d->d_parent != d || !r->nlink);
-	r->mnt_id = BPF_CORE_READ((struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt)), mnt_id);
+	r->mnt_id = peek(struct mount, (void *)mnt - bpf_core_field_offset(struct mount, mnt), mnt_id);
 	r->__reserved = 0;
 }
 

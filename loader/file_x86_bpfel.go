@@ -182,6 +182,16 @@ type fileFileScratch struct {
 		State   uint32
 		Changed uint32
 	}
+	Session uint64
+	Task    uint64
+	RawTid  uint32
+	_       [4]byte
+	Ns      struct {
+		_     structs.HostLayout
+		Ns    uint64
+		Level uint32
+		_     [4]byte
+	}
 }
 
 type fileFileSocket struct {
