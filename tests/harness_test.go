@@ -21,7 +21,7 @@ type Case struct {
 	Command []string // instead of Source: a program of the machine
 	Args    []string
 	Env     []string
-	Dir     string // where "ready", "check" and "result" are, relative to the work directory
+	Dir     string // where it starts and has "ready", "check" and "result", relative to the work directory
 
 	RunAs   *syscall.Credential
 	Setup   func(t *testing.T, r *Run)     // before the start
@@ -149,7 +149,7 @@ func (r *Run) start() {
 	}
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = r.work, out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr = r.dir, out, out
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "FASTCR_DUMPER=" + tools.dumper}, r.c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: r.c.RunAs}
 	if r.c.Prepare != nil {

@@ -30,7 +30,7 @@ trapped=$!
 (exit 7) &
 ended=$!
 while kill -0 $ended 2> /dev/null; do sleep 0.01; done
-touch ready
+: > ready
 while [ ! -e check ]; do sleep 0.02; done
 [ "$(jobs -p | wc -l)" -ge 2 ] || say "jobs: $(jobs)"
 wait $pipe
