@@ -48,6 +48,9 @@ func (h *Hold) ready() error {
 	if len(h.groups) == 0 {
 		return fmt.Errorf("freeze of pid %d: released already", h.opts.Root)
 	}
+	if err := h.guardian.confirm(); err != nil {
+		return fmt.Errorf("freeze of pid %d: %w", h.opts.Root, err)
+	}
 	if h.poll(h.guardian.socket) {
 		return fmt.Errorf("freeze of pid %d: the guardian has died", h.opts.Root)
 	}

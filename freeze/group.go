@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -140,10 +139,7 @@ func (g *group) set(what []byte) error {
 	return nil
 }
 
-var (
-	frozenLine    = []byte("frozen 1")
-	populatedLine = []byte("populated 1")
-)
+var frozenLine = []byte("frozen 1")
 
 // has reads cgroup.events and tells whether this line is in it; buf is scratch memory.
 func (g *group) has(line, buf []byte) (bool, error) {
@@ -197,19 +193,27 @@ func (g *group) grown() (bool, error) {
 	return false, nil
 }
 
-// cgroupsBelow lists the directories of the cgroups below dir, deepest last.
+// cgroupsBelow lists the directories of the cgroups below dir, each before those
+// below it. (Not with path/filepath: that package is initialized after all of
+// protobuf, and the guardian with it.)
 func cgroupsBelow(dir string) (below []string, err error) {
-	err = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // removed meanwhile
-		}
-		if err == nil && d.IsDir() && p != dir {
-			below = append(below, p)
-		}
-		return err
-	})
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil, nil // removed meanwhile
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list cgroups below %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		sub := dir + "/" + e.Name()
+		deeper, err := cgroupsBelow(sub)
+		if err != nil {
+			return nil, err
+		}
+		below = append(append(below, sub), deeper...)
 	}
 	return below, nil
 }

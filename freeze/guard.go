@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,11 +37,7 @@ func parseWatch(message []byte) (watched, bool) {
 // returns an exit code.
 func guard() int {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2)
-	// What fastcr had from its own parent: a pipe held open here would keep
-	// somebody waiting for its end.
-	if err := unix.CloseRange(guardianPidfd+1, ^uint(0), 0); err != nil {
-		return 2
-	}
+	closeInherited()
 	nameItself()
 	var list []watched
 	buf := make([]byte, 3*unix.PathMax)
@@ -64,6 +61,37 @@ func guard() int {
 			}
 		} else if fds[1].Revents != 0 {
 			return rescue(list)
+		}
+	}
+}
+
+// closeInherited closes what fastcr has from its own parent: a pipe held open
+// here would keep somebody waiting for its end. Descriptors that survived the
+// exec are told from those of the Go runtime by the flag that they lack.
+func closeInherited() {
+	dir, err := openAt("/proc/self", "fd", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return
+	}
+	defer unix.Close(dir)
+	var fds []int
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.ReadDirent(dir, buf)
+		if err != nil || n <= 0 {
+			break
+		}
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name); err == nil {
+				fds = append(fds, fd)
+			}
+		}
+	}
+	for _, fd := range fds {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if fd > guardianPidfd && err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 // and the name of the process.
 const guardianName = "fastcr-guardian"
 
+// guardianBinary is what a guardian runs: this program, be its file removed.
+var guardianBinary = "/proc/self/exe"
+
 // Descriptors of the guardian beside the standard ones, which are /dev/null.
 const (
 	guardianSocket = 3 // to fastcr
@@ -26,28 +29,37 @@ const confirmWithin = 10 * time.Second
 // guardian is fastcr's side. The socket's other end is the guardian's alone, and
 // this end fastcr's, so that each learns of the other's death.
 type guardian struct {
+	socket  int           // SOCK_SEQPACKET; one byte comes back for each message
+	watched int           // messages that were not answered yet
+	spawned chan struct{} // closed when process and err are known
 	process *os.Process
-	socket  int // SOCK_SEQPACKET; one byte comes back for each message
-	watched int
+	err     error
+	answer  [1]byte
 }
 
 // startGuardian starts a guardian out of reach of what may befall fastcr: in a
 // session of its own, where the terminal's signals do not reach it, and in the
 // hierarchy's topmost cgroup that can be seen, so that it outlives fastcr's own
-// service or container being killed.
+// service or container being killed. It goes on while that takes its time.
 func startGuardian(ms mounts) (*guardian, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("start guardian: socketpair: %w", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "guardian socket")
-	defer theirs.Close()
-	process, err := spawnGuardian(theirs, ms)
-	if err != nil {
+	limit := unix.NsecToTimeval(confirmWithin.Nanoseconds())
+	if err := unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		unix.Close(pair[0])
+		unix.Close(pair[1])
 		return nil, fmt.Errorf("start guardian: %w", err)
 	}
-	return &guardian{process: process, socket: pair[0]}, nil
+	g := &guardian{socket: pair[0], spawned: make(chan struct{})}
+	go func() {
+		theirs := os.NewFile(uintptr(pair[1]), "guardian socket")
+		g.process, g.err = spawnGuardian(theirs, ms)
+		theirs.Close()
+		close(g.spawned)
+	}()
+	return g, nil
 }
 
 func spawnGuardian(socket *os.File, ms mounts) (*os.Process, error) {
@@ -74,18 +86,21 @@ func spawnGuardian(socket *os.File, ms mounts) (*os.Process, error) {
 	if err == nil {
 		defer unix.Close(top)
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, top
-		if p, err := os.StartProcess("/proc/self/exe", []string{guardianName}, attr); err == nil {
+		if p, err := os.StartProcess(guardianBinary, []string{guardianName}, attr); err == nil {
 			return p, nil
 		}
 		// Not there: the topmost cgroup of a namespace may have controllers,
 		// and then no processes.
 		attr.Sys.UseCgroupFD = false
 	}
-	return os.StartProcess("/proc/self/exe", []string{guardianName}, attr)
+	return os.StartProcess(guardianBinary, []string{guardianName}, attr)
 }
 
 // watch tells the guardian of a cgroup before it is made or frozen.
 func (g *guardian) watch(c *group) error {
+	if <-g.spawned; g.err != nil {
+		return fmt.Errorf("start guardian: %w", g.err)
+	}
 	origin := ""
 	if c.temporary {
 		origin = c.origin
@@ -97,15 +112,11 @@ func (g *guardian) watch(c *group) error {
 	return nil
 }
 
-// confirm waits until the guardian has understood all that it was told.
+// confirm waits until the guardian has understood all that it was told. It runs
+// just before the freeze, long after: there is nothing left to wait for then.
 func (g *guardian) confirm() error {
-	limit := unix.NsecToTimeval(confirmWithin.Nanoseconds())
-	if err := unix.SetsockoptTimeval(g.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
-		return fmt.Errorf("wait for guardian: %w", err)
-	}
 	for g.watched > 0 {
-		var b [1]byte
-		n, err := unix.Read(g.socket, b[:])
+		n, err := unix.Read(g.socket, g.answer[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -122,7 +133,10 @@ func (g *guardian) confirm() error {
 
 // dismiss ends the guardian; there is nothing left to guard.
 func (g *guardian) dismiss() {
-	_ = g.process.Kill() // an error says that it has ended
-	_, _ = g.process.Wait()
+	if <-g.spawned; g.err == nil {
+		_ = g.process.Kill() // an error says that it has ended
+		// It never runs again; its memory need not be waited for.
+		go func() { _, _ = g.process.Wait() }()
+	}
 	unix.Close(g.socket)
 }

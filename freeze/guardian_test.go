@@ -58,24 +58,23 @@ func startHolder(t *testing.T, stage string, pid int) *exec.Cmd {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	line := make([]byte, 256)
 	n, err := out.Read(line)
-	if err != nil || string(line[:n]) != "held\n" {
+	if err != nil || !strings.HasPrefix(string(line[:n]), "held\n") {
 		t.Fatalf("holder of %d: %q %v", pid, line[:n], err)
 	}
 	return cmd
 }
 
 // guardianOf finds the guardian of a holder.
-func guardianOf(t *testing.T, holder int) int {
+func guardianOf(t *testing.T, holder int) (guardian int) {
 	t.Helper()
-	children, err := childrenOf(holder)
-	must(t, err)
-	for _, pid := range children {
-		if s, err := statOf(pid); err == nil && s.comm == guardianName {
-			return pid
+	eventually(t, "there is a guardian", func() bool {
+		g := guardiansOf(t, holder)
+		if len(g) == 1 {
+			guardian = g[0]
 		}
-	}
-	t.Fatalf("holder %d has no guardian among %v", holder, children)
-	return 0
+		return len(g) == 1
+	})
+	return guardian
 }
 
 // isBack waits until a tree runs where it was and the holder's cgroups are gone.
@@ -156,18 +155,15 @@ func TestGuardianKeepsToItself(t *testing.T) {
 	must(t, err)
 	defer unix.Close(stray)
 	h := prepare(t, p.pid)
+	must(t, h.Freeze(), h.Thaw())
 	pid := guardianOf(t, os.Getpid())
+	if s, err := statOf(pid); err != nil || s.comm != guardianName {
+		t.Errorf("it is called %q, %v", s.comm, err)
+	}
 	if sid, err := unix.Getsid(pid); err != nil || sid != pid {
 		t.Errorf("session %d, %v", sid, err)
 	}
-	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	must(t, err)
-	if len(fds) != 5 {
-		for _, fd := range fds {
-			to, _ := os.Readlink(fd)
-			t.Errorf("%s is %s", fd, to)
-		}
-	}
+	checkDescriptors(t, pid)
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		must(t, unix.Kill(pid, sig))
 	}
@@ -180,14 +176,75 @@ func TestGuardianKeepsToItself(t *testing.T) {
 func TestNothingFreezesWithoutAGuardian(t *testing.T) {
 	p := start(t, "threads", "1")
 	h := prepare(t, p.pid)
+	must(t, h.Freeze(), h.Thaw())
 	must(t, h.guardian.process.Kill())
 	eventually(t, "the freeze is refused", func() bool {
 		err := h.Freeze()
 		h.Thaw()
 		return err != nil && strings.Contains(err.Error(), "guardian")
 	})
-	if isFrozen(t, p.pid) {
+	if readsFrozen(h.groups[0].dir) {
 		t.Fatal("it is frozen")
+	}
+}
+
+// TestGuardianDiesEarly: it is gone before it has answered.
+func TestGuardianDiesEarly(t *testing.T) {
+	p := start(t, "threads", "1")
+	h := prepare(t, p.pid)
+	must(t, unix.Kill(guardianOf(t, os.Getpid()), unix.SIGKILL))
+	eventually(t, "the freeze is refused", func() bool {
+		err := h.Freeze()
+		h.Thaw()
+		return err != nil
+	})
+}
+
+// TestRealGuardian has the real binary as the guardian: with all packages that
+// are initialized before it takes over. They must not be the heavy ones.
+func TestRealGuardian(t *testing.T) {
+	needRoot(t)
+	binary := t.TempDir() + "/fastcr"
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/fastcr").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+	trace := exec.Command(binary)
+	trace.Args = []string{guardianName}
+	trace.Env = []string{"GODEBUG=inittrace=1"}
+	out, err := trace.CombinedOutput() // nothing to guard: it ends at once
+	must(t, err)
+	if s := string(out); !strings.Contains(s, "init os ") || strings.Contains(s, "go-criu") || strings.Contains(s, "protobuf/proto ") {
+		t.Errorf("initialized before the guardian takes over: %s", s)
+	}
+
+	p := start(t, "busy", "1")
+	guardianBinary = binary
+	defer func() { guardianBinary = "/proc/self/exe" }()
+	h := prepare(t, p.pid)
+	must(t, h.Freeze())
+	guardian := guardianOf(t, os.Getpid())
+	time.Sleep(50 * time.Millisecond) // the runtime's monitor looks at its descriptors every 10 ms
+	must(t, h.Thaw(), h.Freeze())
+	checkDescriptors(t, guardian)
+	must(t, h.Release())
+}
+
+// checkDescriptors wants only a guardian's five, and what the Go runtime has for itself.
+func checkDescriptors(t *testing.T, guardian int) {
+	t.Helper()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", guardian))
+	must(t, err)
+	if len(fds) < 5 {
+		t.Errorf("it has %d descriptors", len(fds))
+	}
+	for _, fd := range fds {
+		to, _ := os.Readlink(fd)
+		switch n := filepath.Base(fd); {
+		case len(n) == 1 && n < "3" && to == os.DevNull, n == "3" && strings.HasPrefix(to, "socket:"), n == "4" && strings.Contains(to, "pidfd"):
+		case strings.Contains(to, "[eventpoll]"), strings.Contains(to, "[eventfd]"):
+		default:
+			t.Errorf("%s is %s", fd, to)
+		}
 	}
 }
 

@@ -68,9 +68,6 @@ func (h *Hold) prepare(ctx context.Context) error {
 	if err := h.gather(ctx); err != nil {
 		return err
 	}
-	if err := h.guardian.confirm(); err != nil {
-		return err
-	}
 	if exited(h.rootFD) {
 		return &TargetError{PID: h.opts.Root, Reason: ErrExited}
 	}

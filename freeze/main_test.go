@@ -105,22 +105,28 @@ func watchLeaks(t testing.TB) func() {
 	fds := openFDs()
 	return func() {
 		t.Helper()
-		if now := openFDs(); now > fds {
-			t.Errorf("%d descriptors are open, there were %d", now, fds)
-		}
+		// The guardian's pidfd is closed when it has been waited for.
+		eventually(t, fmt.Sprintf("%d descriptors are open again", fds), func() bool { return openFDs() <= fds })
 		if l := temporaries(t); len(l) > 0 {
 			t.Errorf("cgroups left behind: %v", l)
 		}
-		children, err := childrenOf(os.Getpid())
-		if err != nil {
-			t.Error(err)
-		}
-		for _, pid := range children {
-			if s, err := statOf(pid); err == nil && s.comm == guardianName {
-				t.Errorf("guardian %d left behind", pid)
-			}
+		eventually(t, "no guardian is left", func() bool { return len(guardiansOf(t, os.Getpid())) == 0 })
+	}
+}
+
+// guardiansOf lists the guardians of a holder, by the argv[0] that no other program has.
+func guardiansOf(t testing.TB, holder int) (guardians []int) {
+	t.Helper()
+	children, err := childrenOf(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range children {
+		if b, err := readProc(pid, "cmdline", nil); err == nil && string(b) == guardianName+"\x00" {
+			guardians = append(guardians, pid)
 		}
 	}
+	return guardians
 }
 
 func openFDs() int {
