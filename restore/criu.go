@@ -1,5 +1,3 @@
-// Package restore finds the installed criu, checks that it and the images are
-// what a restore needs, and runs it.
 package restore
 
 import (
@@ -9,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +17,7 @@ import (
 type Criu struct {
 	Path         string
 	Major, Minor int
+	Version      string // as criu says it: "4.2.1"
 }
 
 // The oldest criu that restores fastcr's images.
@@ -33,34 +34,22 @@ type NoCriuError struct {
 func (e *NoCriuError) Error() string {
 	s := fmt.Sprintf("criu %d.%d or newer is needed", needMajor, needMinor)
 	if len(e.Found) == 0 {
-		return s + ", none was found; install it, or set FASTCR_CRIU to its path"
+		return s + ", none was found: install the package criu (Debian 13 has 4.1), or set FASTCR_CRIU to its path"
 	}
-	return s + ": " + strings.Join(e.Found, ", ") + "; install a newer one, or set FASTCR_CRIU to its path"
+	return s + ": " + strings.Join(e.Found, ", ") + "; install a newer one (Debian 13 has 4.1), or set FASTCR_CRIU to its path"
 }
 
-// Find looks for a criu that is new enough and starts: FASTCR_CRIU, PATH, and where
-// distributions put it.
+// Find looks for a criu that is new enough and starts: FASTCR_CRIU and nothing else if it
+// is set; otherwise PATH, and where distributions put it. The error is a *NoCriuError.
 func Find(ctx context.Context) (*Criu, error) {
-	var candidates []string
-	if env := os.Getenv("FASTCR_CRIU"); env != "" {
-		candidates = []string{env} // named explicitly: nothing else will do
-	} else {
-		if p, err := exec.LookPath("criu"); err == nil {
-			candidates = append(candidates, p)
-		}
-		candidates = append(candidates, "/usr/sbin/criu", "/usr/local/sbin/criu")
-	}
 	none := &NoCriuError{}
-	for _, path := range candidates {
-		if _, err := os.Stat(path); err != nil {
-			continue
-		}
+	for _, path := range candidates() {
 		c, err := probe(ctx, path)
 		switch {
 		case err != nil:
 			none.Found = append(none.Found, fmt.Sprintf("%s does not start (%v)", path, err))
 		case c.Major < needMajor || c.Major == needMajor && c.Minor < needMinor:
-			none.Found = append(none.Found, fmt.Sprintf("%s is %d.%d", path, c.Major, c.Minor))
+			none.Found = append(none.Found, fmt.Sprintf("%s is %s", path, c.Version))
 		default:
 			return c, nil
 		}
@@ -68,21 +57,49 @@ func Find(ctx context.Context) (*Criu, error) {
 	return nil, none
 }
 
+// candidates lists the files to try, each once. FASTCR_CRIU is listed even if there is no
+// such file, so that the error names it.
+func candidates() []string {
+	if env := os.Getenv("FASTCR_CRIU"); env != "" {
+		if p, err := exec.LookPath(env); err == nil {
+			env = p
+		}
+		return []string{env}
+	}
+	var paths []string
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
+		path := filepath.Join(dir, "criu")
+		if !filepath.IsAbs(path) || slices.Contains(paths, path) {
+			continue // a criu in the current directory is nobody's installation
+		}
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 func probe(ctx context.Context, path string) (*Criu, error) {
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		var exit *exec.ExitError
-		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
-			return nil, fmt.Errorf("%s", bytes.TrimSpace(lastLine(exit.Stderr)))
+		var file *os.PathError
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.As(err, &exit) && len(exit.Stderr) > 0:
+			return nil, errors.New(lastLine(exit.Stderr))
+		case errors.As(err, &file):
+			return nil, file.Err
 		}
 		return nil, err
 	}
 	return parseVersion(path, string(out))
 }
 
-func lastLine(b []byte) []byte {
+func lastLine(b []byte) string {
 	b = bytes.TrimSpace(b)
-	return b[bytes.LastIndexByte(b, '\n')+1:]
+	return string(b[bytes.LastIndexByte(b, '\n')+1:])
 }
 
 // parseVersion reads "Version: 4.2.1".
@@ -92,16 +109,20 @@ func parseVersion(path, out string) (*Criu, error) {
 		if !ok {
 			continue
 		}
-		fields := strings.SplitN(strings.TrimSpace(v), ".", 3)
-		major, err := strconv.Atoi(fields[0])
-		if err != nil || len(fields) < 2 {
+		v = strings.TrimSpace(v)
+		major, rest, ok := strings.Cut(v, ".")
+		if !ok {
 			break
 		}
-		minor, err := strconv.Atoi(strings.TrimRight(fields[1], "-abcdefghijklmnopqrstuvwxyz"))
-		if err != nil {
+		minor := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+		c := Criu{Path: path, Version: v}
+		var err1, err2 error
+		c.Major, err1 = strconv.Atoi(major)
+		c.Minor, err2 = strconv.Atoi(minor)
+		if err1 != nil || err2 != nil {
 			break
 		}
-		return &Criu{Path: path, Major: major, Minor: minor}, nil
+		return &c, nil
 	}
 	return nil, fmt.Errorf("it does not say its version: %q", strings.TrimSpace(out))
 }
