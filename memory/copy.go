@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +18,10 @@ type Copier struct {
 	spill   *Spill
 	chunks  []chunk
 	next    atomic.Int64
-	workers []*worker
-	start   []chan struct{} // one for each worker but the first
-	done    sync.WaitGroup
+	workers []*worker // the first is Copy's own, the others wait in threads of their own
+	start   bell      // wakes as many workers as it rings
+	done    bell      // rings for each worker that has nothing left to do
+	stopped atomic.Bool
 	err     atomic.Pointer[error]
 }
 
@@ -30,6 +30,7 @@ type worker struct {
 	remote []unix.RemoteIovec
 	local  [1]unix.Iovec
 	bounce *Buffer // takes what goes to the spill
+	buf    [8]byte // for bells
 }
 
 // NewCopier starts n copying threads into buf. What does not fit into buf goes to spill;
@@ -44,21 +45,23 @@ func NewCopier(n int, buf *Buffer, spill *Spill, runs int) (*Copier, error) {
 		mem: append(make([]*Buffer, 0, 2), buf), cuts: append(make([]uint64, 0, 2), end), spill: spill,
 		chunks: make([]chunk, 0, 8*n+runs/chunkRuns+int(end/chunkMax)+1024),
 	}
-	for i := range max(n, 1) {
+	var errs [2]error
+	c.start, errs[0] = newBell(true)
+	c.done, errs[1] = newBell(false)
+	err := errors.Join(errs[:]...)
+	for i := 0; i < max(n, 1) && err == nil; i++ {
 		w := &worker{remote: make([]unix.RemoteIovec, 0, chunkRuns)}
-		c.workers = append(c.workers, w)
 		if spill != nil {
-			var err error
-			if w.bounce, err = NewBuffer(chunkMax, chunkMax, 1); err != nil {
-				c.Stop()
-				return nil, err
-			}
+			w.bounce, err = NewBuffer(chunkMax, chunkMax, 1)
 		}
-		if i > 0 { // the first is Copy's own
-			start := make(chan struct{}, 1)
-			c.start = append(c.start, start)
-			go c.run(w, start)
-		}
+		c.workers = append(c.workers, w)
+	}
+	if err != nil {
+		c.free()
+		return nil, err
+	}
+	for _, w := range c.workers[1:] {
+		go c.run(w)
 	}
 	return c, nil
 }
@@ -66,9 +69,17 @@ func NewCopier(n int, buf *Buffer, spill *Spill, runs int) (*Copier, error) {
 // Stop ends the threads and frees what NewCopier and Copy made. What was copied is no
 // longer there.
 func (c *Copier) Stop() {
-	for _, s := range c.start {
-		close(s)
+	if len(c.workers) == 0 {
+		return
 	}
+	c.stopped.Store(true)
+	if err := c.wake(len(c.workers) - 1); err != nil {
+		return // threads may still use it all
+	}
+	c.free()
+}
+
+func (c *Copier) free() {
 	for _, w := range c.workers {
 		if w.bounce != nil {
 			w.bounce.Free()
@@ -77,15 +88,47 @@ func (c *Copier) Stop() {
 	for _, b := range c.mem[1:] {
 		b.Free()
 	}
-	c.start, c.workers, c.mem = nil, nil, c.mem[:1]
+	c.start.close()
+	c.done.close()
+	c.workers, c.mem = nil, c.mem[:1]
 }
 
-func (c *Copier) run(w *worker, start chan struct{}) {
+// run is a worker's thread.
+func (c *Copier) run(w *worker) {
 	runtime.LockOSThread() // the thread exists and waits: none is made in the freeze
-	for range start {
-		c.work(w)
-		c.done.Done()
+	for {
+		if _, err := c.start.wait(&w.buf); err != nil {
+			return // cannot be: the bell is closed after all threads have ended
+		}
+		stopped := c.stopped.Load()
+		if !stopped {
+			c.work(w)
+		}
+		if err := c.done.ring(1, &w.buf); err != nil || stopped {
+			return
+		}
 	}
+}
+
+// wake has n workers work, works too, and waits until they have nothing left to do.
+func (c *Copier) wake(n int) error {
+	first := c.workers[0]
+	if n > 0 {
+		if err := c.start.ring(n, &first.buf); err != nil {
+			return fmt.Errorf("wake copying threads: %w", err)
+		}
+	}
+	if !c.stopped.Load() {
+		c.work(first)
+	}
+	for n > 0 {
+		done, err := c.done.wait(&first.buf)
+		if err != nil {
+			return fmt.Errorf("wait for copying threads: %w", err)
+		}
+		n -= done
+	}
+	return nil
 }
 
 // Copy copies all runs of all sources, in order, and returns when every byte is
@@ -97,14 +140,9 @@ func (c *Copier) Copy(sources []*Source) error {
 	}
 	c.next.Store(0)
 	c.err.Store(nil)
-	// A small copy is done on the caller's own thread sooner than another wakes up.
-	helpers := min(len(c.start), len(c.chunks)-1)
-	for i := range max(helpers, 0) {
-		c.done.Add(1)
-		c.start[i] <- struct{}{}
+	if err := c.wake(max(min(len(c.workers), len(c.chunks))-1, 0)); err != nil {
+		return err
 	}
-	c.work(c.workers[0])
-	c.done.Wait()
 	if err := c.err.Load(); err != nil {
 		return *err
 	}

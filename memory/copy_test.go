@@ -190,7 +190,7 @@ func TestCopyDoesNotAllocate(t *testing.T) {
 		}
 		defer scanner.Close()
 		areas := []Range{g.area}
-		n := testing.AllocsPerRun(5, func() {
+		n := allocations(func() {
 			s := sources[1]
 			if s.Runs, err = scanner.Scan(areas, s.Runs[:0]); err != nil {
 				t.Fatal(err)
@@ -203,6 +203,16 @@ func TestCopyDoesNotAllocate(t *testing.T) {
 			t.Fatalf("limit %d: %v allocations in scan and copy", limit, n)
 		}
 	}
+}
+
+// allocations is how often f allocates. Go's runtime may make a thread meanwhile, and
+// counts that too, so that it is the least of several tries.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(5, f)
+	for i := 0; i < 10 && least > 0; i++ {
+		least = min(least, testing.AllocsPerRun(5, f))
+	}
+	return least
 }
 
 func TestCopyNamesWhatItCannotRead(t *testing.T) {

@@ -254,7 +254,7 @@ func TestScanDoesNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(10, func() { runs, err = s.Scan(areas, runs[:0]) }); n != 0 || err != nil {
+		if n := allocations(func() { runs, err = s.Scan(areas, runs[:0]) }); n != 0 || err != nil {
 			t.Fatalf("%v allocations, %v", n, err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 // target is frozen. It has no name.
 type Spill struct {
 	f    *os.File
+	fd   int
 	from uint64 // offset in the whole copy from which on pages go to the file; the file begins with it
 }
 
@@ -28,12 +29,12 @@ func NewSpill(dir string, from uint64) (*Spill, error) {
 			f.Close()
 			return nil, fmt.Errorf("make a file for pages beyond the memory limit: %w", err)
 		}
-		return &Spill{f: f, from: from}, nil
+		return &Spill{f: f, fd: int(f.Fd()), from: from}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a file for pages beyond the memory limit in %s: %w", dir, err)
 	}
-	return &Spill{f: os.NewFile(uintptr(fd), dir+"/(spill)"), from: from}, nil
+	return &Spill{f: os.NewFile(uintptr(fd), dir+"/(spill)"), fd: fd, from: from}, nil
 }
 
 // Reserve has the file system set aside room for a copy of total bytes, so that a full disk
@@ -42,7 +43,7 @@ func (s *Spill) Reserve(total uint64) error {
 	if total <= s.from {
 		return nil
 	}
-	err := unix.Fallocate(int(s.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(total-s.from))
+	err := unix.Fallocate(s.fd, unix.FALLOC_FL_KEEP_SIZE, 0, int64(total-s.from))
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("reserve %d bytes for pages beyond the memory limit: %w", total-s.from, err)
 	}
@@ -51,8 +52,14 @@ func (s *Spill) Reserve(total uint64) error {
 
 // write stores bytes of the copy that begin at off.
 func (s *Spill) write(off uint64, b []byte) error {
-	if _, err := s.f.WriteAt(b, int64(off-s.from)); err != nil {
-		return fmt.Errorf("write pages beyond the memory limit: %w", err)
+	at := int64(off - s.from)
+	for len(b) > 0 { // not by os.File, which may allocate
+		n, err := unix.Pwrite(s.fd, b, at)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("write pages beyond the memory limit: %w", err)
+		}
+		n = max(n, 0)
+		b, at = b[n:], at+int64(n)
 	}
 	return nil
 }
@@ -66,7 +73,7 @@ func (s *Spill) moveTo(f *os.File, off, n uint64) error {
 			return err
 		}
 		// The pages must not need room twice. Where holes cannot be made, they do.
-		_ = unix.Fallocate(int(s.f.Fd()), unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE, at, int64(part))
+		_ = unix.Fallocate(s.fd, unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE, at, int64(part))
 		at, n = at+int64(part), n-part
 	}
 	return nil

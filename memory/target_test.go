@@ -195,6 +195,7 @@ func targetBig(t *target) {
 		must(unix.Madvise(mem, unix.MADV_NOHUGEPAGE))
 	} else {
 		every = n + 1
+		must(unix.Madvise(mem, unix.MADV_HUGEPAGE))
 	}
 	t.area(mem)
 	for p := 0; p < n; p += every {
