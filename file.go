@@ -1,5 +1,7 @@
 package fastcr
 
+import "fmt"
+
 // FD is one entry of a file descriptor table.
 type FD struct {
 	Num     int
@@ -179,6 +181,21 @@ type Socket struct {
 	Ino                         uint64
 	Family, Type, Protocol      uint32
 	State, NetNS, QueuedPackets uint32
+}
+
+// String names the socket as a user knows it: "netlink socket, type 3, protocol 0".
+func (s *Socket) String() string {
+	family, ok := socketFamilies[s.Family]
+	if !ok {
+		family = fmt.Sprintf("family %d", s.Family)
+	}
+	return fmt.Sprintf("%s socket, type %d, protocol %d", family, s.Type, s.Protocol)
+}
+
+// socketFamilies are names of AF_* (linux/socket.h).
+var socketFamilies = map[uint32]string{
+	2: "inet", 10: "inet6", 15: "key", 16: "netlink", 17: "packet", 21: "rds", 29: "can", 30: "tipc", 31: "bluetooth",
+	38: "alg", 40: "vsock", 43: "smc", 44: "xdp", 45: "mctp",
 }
 
 // UnixSocket is a unix socket (struct unix_sock).

@@ -159,7 +159,11 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 		fd := &p.Files[i]
 		f := fd.File
 		if reason, bad := refusedKinds[f.Kind]; bad {
-			r.add(p.PID, fd.Num, f.Path.Path, reason, "")
+			object := f.Path.Path
+			if s, ok := f.Detail.(*fastcr.Socket); ok {
+				object = s.String()
+			}
+			r.add(p.PID, fd.Num, object, reason, "")
 			continue
 		}
 		if len(f.Locks) > 0 && !r.opts.FileLocks {
