@@ -25,6 +25,11 @@ const (
 	vmaGuard       = 1 << 16
 )
 
+// maxAuxv is how many words of the auxiliary vector criu's restore takes on
+// x86-64; from more it turns away. Newer kernels hand out more: the last ones are cut,
+// which only /proc/PID/auxv shows, as the program itself has read it long ago.
+const maxAuxv = 44
+
 // writeMM writes the address space: mm_struct's marks and every VMA, guard regions last.
 func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 	m := p.MM
@@ -36,7 +41,7 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 		MmStartCode: &m.StartCode, MmEndCode: &m.EndCode, MmStartData: &m.StartData, MmEndData: &m.EndData,
 		MmStartStack: &m.StartStack, MmStartBrk: &m.StartBrk, MmBrk: &m.Brk, MmArgStart: &m.ArgStart,
 		MmArgEnd: &m.ArgEnd, MmEnvStart: &m.EnvStart, MmEnvEnd: &m.EnvEnd,
-		ExeFileId: &exe, MmSavedAuxv: m.Auxv, Dumpable: &m.Dumpable, ThpDisabled: &m.THPDisabled,
+		ExeFileId: &exe, MmSavedAuxv: m.Auxv[:min(len(m.Auxv), maxAuxv)], Dumpable: &m.Dumpable, ThpDisabled: &m.THPDisabled,
 	}
 	for i := range p.VMAs {
 		v, err := e.vma(p, &p.VMAs[i])
