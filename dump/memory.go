@@ -69,6 +69,9 @@ func (r *run) prepareMemory() error {
 		if m.spill, err = memory.NewSpill(r.dir.Temp(), limit); err != nil {
 			return err
 		}
+		if err := m.spill.Reserve(ready); err != nil {
+			return err
+		}
 		ready, reserve = limit, limit
 	}
 	if m.buf, err = memory.NewBuffer(reserve, ready, r.opts.Workers); err != nil {

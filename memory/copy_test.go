@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
 )
 
 // copied is one copy and what it was made of.
@@ -232,6 +234,28 @@ func TestCopyNamesWhatItCannotRead(t *testing.T) {
 	f.started.Wait()
 	if err := c.Copy([]*Source{s}); !errors.Is(err, unix.ESRCH) {
 		t.Fatalf("memory of a process that ended: %v", err)
+	}
+}
+
+// What lies outside of the frozen process's private mappings is not written, wherever it was copied to.
+func TestWriteToLeavesOutWhatConfineDid(t *testing.T) {
+	f := start(t, "big:40,9")
+	third := (f.area.End - f.area.Start) / 3 / PageSize * PageSize
+	vmas := []fastcr.VMA{
+		{Start: f.area.Start, End: f.area.Start + third, Kind: fastcr.VMAAnonPrivate},
+		{Start: f.area.Start + third, End: f.area.End - third, Kind: fastcr.VMAAnonShared, Flags: fastcr.VMShared},
+		{Start: f.area.End - third, End: f.area.End, Kind: fastcr.VMAAnonPrivate},
+	}
+	for _, limit := range []uint64{0, 8 << 20, 30 << 20} {
+		c := copyOnce(t, f, 2, limit)
+		all := c.source.Pages()
+		if err := c.source.Confine(vmas, []Range{f.area}); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.source.Pages(); got >= all*3/4 || got <= all/2 {
+			t.Fatalf("%d pages of %d are left", got, all)
+		}
+		checkPattern(t, c.written(t), c.source.Runs, 0)
 	}
 }
 
