@@ -93,6 +93,9 @@ func (h *Hold) claim(ctx context.Context, p process, deadline time.Time) error {
 		return nil
 	}
 	fd, err := lockCgroup(ctx, dir, deadline)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the process has ended, and its cgroup was removed
+	}
 	if errors.Is(err, ErrHeld) {
 		return refuse(ErrHeld, "")
 	}
@@ -198,7 +201,9 @@ func (h *Hold) groupFor(cgroup string) (*group, error) {
 	if err := h.guardian.watch(g); err != nil {
 		return nil, err
 	}
-	if err := unix.Mkdir(g.dir, 0o755); err != nil {
+	if err := unix.Mkdir(g.dir, 0o755); errors.Is(err, unix.EAGAIN) {
+		return nil, fmt.Errorf("make temporary cgroup %s: no more are allowed there (cgroup.max.depth, cgroup.max.descendants): %w", g.dir, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("make temporary cgroup %s: %w", g.dir, err)
 	}
 	h.groups = append(h.groups, g)

@@ -29,12 +29,15 @@ func hold(verb string) {
 			os.Exit(3)
 		}
 	}
-	if stage == "preparing" {
+	switch stage {
+	case "preparing":
 		fmt.Println("held")
+	case "partial", "unmounted":
+		fail(remount(stage, pid))
 	}
 	h, err := Prepare(context.Background(), Options{Root: pid, Timeout: 5 * time.Second})
 	fail(err)
-	if stage == "frozen" {
+	if stage == "frozen" || stage == "partial" {
 		fail(h.Freeze())
 	}
 	if stage == "announced" {
@@ -48,11 +51,51 @@ func hold(verb string) {
 	}
 }
 
+// holderCommand is such a process.
+func holderCommand(stage string, pid int) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("FREEZE_TEST_HOLDER=%s %d", stage, pid))
+	if stage == "partial" || stage == "unmounted" {
+		cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	}
+	return cmd
+}
+
+// remount changes, in a mount namespace of its own, where the hierarchy can be
+// seen: nowhere, or only the cgroup above the one of pid.
+func remount(stage string, pid int) error {
+	ms, err := findMounts()
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if stage == "partial" {
+		name, err := cgroupOf(pid)
+		if err != nil {
+			return err
+		}
+		dir, err := ms.path(filepath.Dir(name))
+		if err != nil {
+			return err
+		}
+		if err := unix.Mount(dir, "/mnt", "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	for _, m := range ms {
+		if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // startHolder starts such a process.
 func startHolder(t *testing.T, stage string, pid int) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("FREEZE_TEST_HOLDER=%s %d", stage, pid))
+	cmd := holderCommand(stage, pid)
 	out, err := cmd.StdoutPipe()
 	must(t, err, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
@@ -133,8 +176,7 @@ func TestGuardianOutlivesItsService(t *testing.T) {
 	fd, err := unix.Open(service, unix.O_PATH|unix.O_CLOEXEC, 0)
 	must(t, err)
 	defer unix.Close(fd)
-	holder := exec.Command(os.Args[0])
-	holder.Env = append(os.Environ(), fmt.Sprintf("FREEZE_TEST_HOLDER=frozen %d", p.pid))
+	holder := holderCommand("frozen", p.pid)
 	holder.SysProcAttr = &unix.SysProcAttr{UseCgroupFD: true, CgroupFD: fd}
 	must(t, holder.Start())
 	defer holder.Wait()
@@ -143,6 +185,31 @@ func TestGuardianOutlivesItsService(t *testing.T) {
 		t.Skip("this kernel has no cgroup.kill")
 	}
 	isBack(t, p, before, holder.Process.Pid)
+}
+
+// TestPartOfTheHierarchy: fastcr sees only a bind mount of a part of it.
+func TestPartOfTheHierarchy(t *testing.T) {
+	stranger := start(t, "threads", "1")
+	p := start(t, "busy", "1")
+	sub := newCgroup(t, "partial") + "/sub"
+	must(t, os.Mkdir(sub, 0o755))
+	enter(t, sub, p.pid, stranger.pid)
+	before := cgroupNamed(t, p.pid)
+	holder := startHolder(t, "partial", p.pid)
+	if now := cgroupNamed(t, p.pid); filepath.Dir(now) != before || !isFrozen(t, p.pid) || isFrozen(t, stranger.pid) {
+		t.Fatalf("held in %s, was in %s", now, before)
+	}
+	must(t, holder.Process.Kill())
+	isBack(t, p, before, holder.Process.Pid)
+}
+
+func TestNoHierarchy(t *testing.T) {
+	p := start(t, "threads", "1")
+	out, err := holderCommand("unmounted", p.pid).Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || !strings.Contains(string(out), "cgroup v2: no hierarchy is mounted") {
+		t.Fatalf("%q, %v", out, err)
+	}
 }
 
 func TestGuardianKeepsToItself(t *testing.T) {

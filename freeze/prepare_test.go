@@ -134,6 +134,37 @@ func TestTreeInSeveralCgroups(t *testing.T) {
 	}
 }
 
+// TestForkingTreeInItsOwnCgroup: what is forked while the tree is listed belongs to it.
+func TestForkingTreeInItsOwnCgroup(t *testing.T) {
+	p := start(t, "forker")
+	dir := newCgroup(t, "forking")
+	enter(t, dir, p.pid)
+	eventually(t, "its children are inside", func() bool {
+		b, err := os.ReadFile(dir + "/cgroup.procs")
+		must(t, err)
+		return len(parsePids(nil, b)) > 1
+	})
+	for range 20 {
+		h := prepare(t, p.pid)
+		if h.groups[0].dir != dir {
+			t.Fatalf("held in %s", h.groups[0].dir)
+		}
+		must(t, h.Freeze(), h.Release())
+	}
+}
+
+func TestCgroupLimitIsNamed(t *testing.T) {
+	stranger := start(t, "threads", "1")
+	p := start(t, "threads", "1")
+	dir := newCgroup(t, "limit")
+	enter(t, dir, p.pid, stranger.pid)
+	must(t, os.WriteFile(dir+"/cgroup.max.descendants", []byte("0"), 0))
+	_, err := Prepare(context.Background(), Options{Root: p.pid})
+	if !errors.Is(err, unix.EAGAIN) || !strings.Contains(err.Error(), "cgroup.max") {
+		t.Fatalf("got %v", err)
+	}
+}
+
 // TestRootAloneIsNotTheTree: the root's cgroup holds nothing else, but its
 // children are elsewhere.
 func TestRootAloneIsNotTheTree(t *testing.T) {

@@ -14,25 +14,15 @@ import (
 // holdWhole uses the cgroup that holds exactly the tree, itself or in cgroups
 // below it: a service or a container. Nothing has to be moved then.
 func (h *Hold) holdWhole(tree []process) (bool, error) {
-	live := map[int]bool{}
-	top := tree[0].cgroup
-	for _, p := range tree {
-		if p.zombie {
-			continue
-		}
-		live[p.pid] = true
-		for !within(p.cgroup, top) {
-			top = path.Dir(top)
-		}
-	}
+	top := commonCgroup(tree)
 	dir, err := h.mounts.path(top)
 	if err != nil {
-		return false, nil
+		return false, nil // above of what is mounted here
 	}
 	if err := unix.Access(dir+"/cgroup.freeze", unix.F_OK); err != nil {
 		return false, nil // the hierarchy's root
 	}
-	exact, err := holdsExactly(dir, live)
+	exact, err := holdsExactly(dir, tree)
 	if !exact || err != nil {
 		return false, err
 	}
@@ -48,17 +38,30 @@ func (h *Hold) holdWhole(tree []process) (bool, error) {
 	return true, g.open()
 }
 
-// holdsExactly tells whether the processes in and below a cgroup are these.
-func holdsExactly(dir string, live map[int]bool) (bool, error) {
-	dirs, err := cgroupsBelow(dir)
+// commonCgroup is the deepest cgroup that all of the tree is in or below.
+func commonCgroup(tree []process) string {
+	top := tree[0].cgroup
+	for _, p := range tree {
+		for !p.zombie && !within(p.cgroup, top) {
+			top = path.Dir(top)
+		}
+	}
+	return top
+}
+
+// holdsExactly tells whether the processes in and below a cgroup are the tree.
+// Those that were forked since the tree was listed belong to it, those that
+// have ended since do not matter.
+func holdsExactly(dir string, tree []process) (bool, error) {
+	below, err := cgroupsBelow(dir)
 	if err != nil {
 		return false, err
 	}
-	seen := map[int]bool{}
-	for _, d := range append([]string{dir}, dirs...) {
-		if d != dir && readsFrozen(d) {
-			return false, nil // its tasks would not run after the thaw: they are refused elsewhere
-		}
+	known := map[int]bool{}
+	for _, p := range tree {
+		known[p.pid] = true
+	}
+	for _, d := range append([]string{dir}, below...) {
 		b, err := readFile(d+"/cgroup.procs", nil)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EOPNOTSUPP) {
 			continue // just removed, or threaded: its processes show in the domain above it
@@ -67,13 +70,27 @@ func holdsExactly(dir string, live map[int]bool) (bool, error) {
 			return false, err
 		}
 		for _, pid := range parsePids(nil, b) {
-			if !live[pid] {
+			if !known[pid] && !descends(pid, known) {
 				return false, nil
 			}
-			seen[pid] = true
 		}
 	}
-	return len(seen) == len(live), nil
+	return true, nil
+}
+
+// descends tells whether a process was forked, at whatever distance, by one of these.
+func descends(pid int, from map[int]bool) bool {
+	for pid > 1 {
+		s, err := statOf(pid)
+		if err != nil {
+			return false
+		}
+		if from[s.ppid] {
+			return true
+		}
+		pid = s.ppid
+	}
+	return false
 }
 
 // readsFrozen reads cgroup.freeze.
