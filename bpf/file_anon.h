@@ -64,6 +64,7 @@ static __noinline int emit_timerfd(struct seq_file *seq, struct file *file)
 	struct file_timer r = { .head = { REC_FILE_TIMER, sizeof(r) }, .file = (__u64)file };
 	struct alarm *alarm = __builtin_preserve_access_index(&t->t.alarm);
 	struct hrtimer *timer = __builtin_preserve_access_index(&t->t.tmr);
+	struct hrtimer_clock_base *base;
 	__s64 expires;
 
 	r.clock = BPF_CORE_READ(t, clockid);
@@ -77,9 +78,9 @@ static __noinline int emit_timerfd(struct seq_file *seq, struct file *file)
 	} else {
 		expires = BPF_CORE_READ(timer, node.expires);
 	}
-	/* never set: 0, which is due since long */
-	if (expires)
-		r.left = expires - (__s64)bpf_ktime_get_ns() - BPF_CORE_READ(timer, base, offset);
+	base = BPF_CORE_READ(timer, base);
+	r.armed = BPF_CORE_READ(timer, state) || BPF_CORE_READ(base, running) == timer;
+	r.left = expires - (__s64)bpf_ktime_get_ns() - BPF_CORE_READ(base, offset);
 	return emit_file_timer(seq, &r);
 }
 

@@ -285,7 +285,10 @@ struct timerqueue_node {
 	__s64 expires;
 };
 
+struct hrtimer;
+
 struct hrtimer_clock_base {
+	struct hrtimer *running; /* whose handler is at work */
 	__s64 offset;
 };
 

@@ -298,7 +298,8 @@ struct file_timer {
 	__u64 ticks;
 	__s64 interval, left; /* left: negative when due */
 	__u32 clock, flags;
-	__u64 expired; /* it stands still until it is read */
+	__u32 armed;   /* its interrupt is still to come */
+	__u32 expired; /* it stands still until it is read */
 };
 
 /* REC_FILE_MEMFD */

@@ -54,14 +54,20 @@ func decodeTimerfd(rec []byte, b *builder) error {
 		return err
 	}
 	_, d := detail[fastcr.Timerfd](b, r.File)
-	*d = fastcr.Timerfd{
-		ClockID: r.Clock, Flags: r.Flags, Ticks: r.Ticks,
-		Interval: uint64(max(r.Interval, 0)), Value: uint64(max(r.Left, 0)),
+	*d = fastcr.Timerfd{ClockID: r.Clock, Flags: r.Flags, Ticks: r.Ticks, Interval: uint64(max(r.Interval, 0))}
+	switch {
+	case r.Armed != 0 && r.Left > 0:
+		d.Value = uint64(r.Left)
+		return nil
+	case r.Armed != 0: // due, and its interrupt comes just now
+		d.Ticks++
+	case r.Expired == 0:
+		return nil
 	}
 	// A periodic timer that has expired stands still. The next read or gettime
 	// counts the periods that went by, and starts it anew: so it is done here.
-	if r.Expired != 0 && r.Interval > 0 && r.Left <= 0 {
-		late := uint64(-r.Left)
+	if r.Interval > 0 {
+		late := uint64(max(-r.Left, 0)) // not late: the clock was set back
 		d.Ticks += late / d.Interval
 		d.Value = d.Interval - late%d.Interval
 	}

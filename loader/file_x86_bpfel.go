@@ -240,7 +240,8 @@ type fileFileTimer struct {
 	Left     int64
 	Clock    uint32
 	Flags    uint32
-	Expired  uint64
+	Armed    uint32
+	Expired  uint32
 }
 
 type fileFileTty struct {
