@@ -12,6 +12,7 @@ type VMA struct {
 	Path      PathRef // of the file
 	Shm       ShmID   // the shmem object of a shared anonymous mapping
 	OpenFlags uint32  // f_flags of the mapped file
+	HugePage  uint64  // bytes of a page, of a hugetlb mapping (VMHugeTLB)
 }
 
 // VMAKind tells how CRIU treats a mapping (its VMA_AREA_*/VMA_* status bits follow from it).
@@ -65,6 +66,7 @@ const (
 	VMMayWrite
 	VMShadowStack
 	VMLockOnFault
+	VMUffdMinor
 )
 
 // ShmID identifies a shmem object: device and inode.

@@ -298,11 +298,87 @@ static __always_inline __u64 mm_flags(void *mm)
 	struct mm_struct___word *w = mm;
 	__u64 flags = 0;
 
-	if (bpf_core_field_exists(w->flags))
-		bpf_core_read(&flags, sizeof(flags), &w->flags);
-	else
+	if (bpf_core_type_exists(mm_flags_t))
 		bpf_core_read(&flags, sizeof(flags), &b->flags);
+	else
+		bpf_core_read(&flags, sizeof(flags), &w->flags);
 	return flags;
+}
+
+#define MMF_DISABLE_THP_EXCEPT_ADVISED 23
+#define MMF_DISABLE_THP 24
+
+/* v6.18 (9dc21bbd62ed) added a second way to disable huge pages, by a bit that meant something else before. */
+static __always_inline bool mm_thp_disabled(__u64 flags)
+{
+	if (bpf_core_type_exists(mm_flags_t) && flags >> MMF_DISABLE_THP_EXCEPT_ADVISED & 1)
+		return true;
+	return flags >> MMF_DISABLE_THP & 1;
+}
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct k_itimer___sigq {
+	struct sigqueue sigq;
+};
+
+struct k_itimer___sigq_pointer {
+	struct sigqueue *sigq;
+};
+
+struct k_itimer___status {
+	int it_status;
+	unsigned int it_signal_seq, it_sigqueue_seq;
+};
+
+struct k_itimer___active {
+	int it_active, it_requeue_pending;
+};
+
+#pragma clang attribute pop
+
+/* v6.11 (e3bd9d6) made signal_struct.posix_timers an hlist; it was a list_head. Either way the first word leads on. */
+static __always_inline void *timers_head(struct signal_struct *sig)
+{
+	return (void *)sig + bpf_core_field_offset(struct signal_struct, posix_timers);
+}
+
+enum {
+	TIMER_DISARMED,
+	TIMER_ARMED,
+	TIMER_PENDING, /* its signal is queued, and the timer goes on when that is taken */
+};
+
+/* v6.13 (ee92bca16b31) put it_status in the place of two members. */
+static __always_inline __u32 timer_status(void *timer)
+{
+	struct k_itimer___status *s = timer;
+	struct k_itimer___active *a = timer;
+
+	if (bpf_core_field_exists(s->it_status))
+		return BPF_CORE_READ(s, it_status);
+	if (BPF_CORE_READ(a, it_active))
+		return TIMER_ARMED;
+	return BPF_CORE_READ(a, it_requeue_pending) & 1 ? TIMER_PENDING : TIMER_DISARMED;
+}
+
+/* Since v6.13 (5cac427) a queued signal is dropped when the timer was set anew after it. */
+static __always_inline bool timer_signal_stale(void *timer)
+{
+	struct k_itimer___status *s = timer;
+
+	return bpf_core_field_exists(s->it_sigqueue_seq) && BPF_CORE_READ(s, it_sigqueue_seq) != BPF_CORE_READ(s, it_signal_seq);
+}
+
+/* v6.13 (6017a158beb1) embedded the timer's sigqueue; it was a pointer. */
+static __always_inline void *timer_siginfo(void *timer)
+{
+	struct k_itimer___sigq *v = timer;
+	struct k_itimer___sigq_pointer *p = timer;
+
+	if (bpf_core_field_size(v->sigq) > 8)
+		return (void *)__builtin_preserve_access_index(&v->sigq.info);
+	return (void *)BPF_CORE_READ(p, sigq) + bpf_core_field_offset(struct sigqueue, info);
 }
 
 struct rseq_registration {

@@ -56,8 +56,17 @@ struct upid {
 	struct pid_namespace *ns;
 };
 
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4];
 	struct upid numbers[1];
 };
 
@@ -177,14 +186,6 @@ struct hlist_bl_node {
 	struct hlist_bl_node *next, **pprev;
 };
 
-struct hlist_node {
-	struct hlist_node *next, **pprev;
-};
-
-struct hlist_head {
-	struct hlist_node *first;
-};
-
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_blocksize; /* bytes */
@@ -248,6 +249,10 @@ struct vm_special_mapping {
 	const char *name;
 };
 
+struct anon_vma_name {
+	char name[1];
+};
+
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
 	const void *vm_ops;
@@ -255,6 +260,12 @@ struct vm_area_struct {
 	unsigned long vm_pgoff;
 	struct file *vm_file;
 	void *vm_private_data;
+	struct {
+		struct {
+			void *rb_left;
+		} rb;
+	} shared;
+	struct anon_vma_name *anon_name;
 };
 
 typedef struct {
@@ -317,10 +328,12 @@ struct thread_group_cputimer {
 struct tty_struct;
 
 struct signal_struct {
+	int nr_threads;
 	int group_exit_code;
+	int group_stop_count;
 	unsigned int flags;
 	unsigned int is_child_subreaper : 1;
-	struct hlist_head posix_timers;
+	struct hlist_head posix_timers; /* read by timers_first only */
 	struct hrtimer real_timer;
 	__s64 it_real_incr;
 	struct cpu_itimer it[2];
@@ -389,6 +402,7 @@ struct sched_entity {
 
 struct cpu_timer {
 	struct timerqueue_node node;
+	struct pid *pid;
 };
 
 struct alarm {
@@ -401,8 +415,7 @@ struct k_itimer {
 	int it_id;
 	int it_clock;
 	int it_sigev_notify;
-	int it_status;
-	__s64 it_overrun;
+	__s64 it_overrun, it_overrun_last;
 	__s64 it_interval;
 	struct pid *it_pid;
 	union {
@@ -410,6 +423,9 @@ struct k_itimer {
 			struct hrtimer timer;
 		} real;
 		struct cpu_timer cpu;
+		struct {
+			struct alarm alarmtimer;
+		} alarm;
 	} it;
 };
 
@@ -427,6 +443,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
 	struct task_struct *group_leader;
 	char comm[16];
 	unsigned int __state;

@@ -8,8 +8,11 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SIGINFO_SIZE 48
-#define SIGINFO_MOST 4096
+#define SIGINFO_ONCE 96 /* signals a call */
+#define TIMERS_ONCE 56 /* POSIX timers a call: with these and three paths it writes at most 31 KiB */
 #define SIGQUEUE_PREALLOC 1
+#define SIGNAL_GROUP_EXIT 4
+#define MMF_DUMPABLE_MASK 3
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 
@@ -57,6 +60,19 @@ static __always_inline void emit_path(struct seq_file *seq, struct path_scratch 
 		bpf_seq_write(seq, s, sizeof(s->rec) + text);
 }
 
+static __always_inline void fill_auxv(struct process_rec *r, struct mm_struct *m)
+{
+	__u64 n = bpf_core_field_size(m->saved_auxv);
+
+	if (n > sizeof(r->auxv))
+		n = sizeof(r->auxv);
+	barrier_var(n);
+	if (n > sizeof(r->auxv))
+		return;
+	if (!bpf_probe_read_kernel(r->auxv, n, __builtin_preserve_access_index(&m->saved_auxv)))
+		r->auxv_len = n / 8;
+}
+
 static __always_inline void fill_mm(struct process_rec *r, struct mm_struct *m)
 {
 	r->mm_marks[0] = m->start_code;
@@ -72,13 +88,9 @@ static __always_inline void fill_mm(struct process_rec *r, struct mm_struct *m)
 	r->mm_marks[10] = m->env_end;
 	r->ioctx = bpf_core_field_exists(m->ioctx_table) ? (__u64)m->ioctx_table : 0;
 	r->membarrier = bpf_core_field_exists(m->membarrier_state) ? m->membarrier_state.counter : 0;
-	r->mm_flags = mm_flags(m);
-	r->auxv_len = bpf_core_field_size(m->saved_auxv) / 8;
-	if (r->auxv_len > 56)
-		r->auxv_len = 56;
-	bpf_probe_read_kernel(r->auxv, 46 * 8, __builtin_preserve_access_index(&m->saved_auxv));
-	if (r->auxv_len > 46)
-		bpf_probe_read_kernel(r->auxv, 56 * 8, __builtin_preserve_access_index(&m->saved_auxv));
+	r->dumpable = mm_flags(m) & MMF_DUMPABLE_MASK;
+	r->thp_disabled = mm_thp_disabled(mm_flags(m));
+	fill_auxv(r, m);
 }
 
 static __always_inline void fill_ns(struct process_rec *r, struct task_struct *t)
@@ -106,6 +118,10 @@ static __always_inline void fill_signal(struct process_rec *r, struct signal_str
 	r->pgid = pid_in(sig->pids[PIDTYPE_PGID], ns);
 	r->sid = pid_in(sig->pids[PIDTYPE_SID], ns);
 	r->signal_flags = sig->flags;
+	r->group_stop_count = sig->group_stop_count;
+	r->nr_threads = sig->nr_threads;
+	if (sig->flags & SIGNAL_GROUP_EXIT)
+		r->exit_code = sig->group_exit_code;
 	r->tty = (__u64)sig->tty;
 	r->oom_score_adj = sig->oom_score_adj;
 	r->child_subreaper = BPF_CORE_READ_BITFIELD_PROBED(sig, is_child_subreaper);
@@ -137,9 +153,10 @@ static __always_inline void fill_task(struct process_rec *r, struct task_struct 
 struct queue_walk {
 	struct seq_file *seq;
 	struct list_head *head, *next;
-	__u32 tgid;
+	__u32 tgid, skip;
 };
 
+/* Bounds are on i, as in thread.h. */
 static long queue_step(__u32 i, struct queue_walk *w)
 {
 	struct process_siginfo r;
@@ -149,6 +166,8 @@ static long queue_step(__u32 i, struct queue_walk *w)
 		return 1;
 	q = (void *)w->next - bpf_core_field_offset(struct sigqueue, list);
 	w->next = BPF_CORE_READ(q, list.next);
+	if (i < w->skip)
+		return 0;
 	r.head.type = REC_PROCESS_SIGINFO;
 	r.head.len = sizeof(r);
 	r.tgid = w->tgid;
@@ -159,21 +178,22 @@ static long queue_step(__u32 i, struct queue_walk *w)
 	return 0;
 }
 
-static __always_inline void emit_queue(struct seq_file *seq, __u32 tgid, struct list_head *head)
+/* Emits at most SIGINFO_ONCE queued signals from place skip on; says whether there are more. */
+static __always_inline bool emit_queue(struct seq_file *seq, __u32 tgid, struct list_head *head, __u32 skip)
 {
-	struct queue_walk w = { .seq = seq, .head = head, .tgid = tgid };
+	struct queue_walk w = { .seq = seq, .head = head, .tgid = tgid, .skip = skip };
 
 	w.next = BPF_CORE_READ(head, next);
 	if (w.next != w.head)
-		bpf_loop(SIGINFO_MOST, queue_step, &w, 0);
+		bpf_loop(skip + SIGINFO_ONCE, queue_step, &w, 0);
+	return w.next != w.head;
 }
 
 struct timer_walk {
 	struct seq_file *seq;
-	struct hlist_node *next;
-	struct signal_struct *signal;
+	void *head, *next;
 	struct reader_ns ns;
-	__u32 tgid;
+	__u32 tgid, skip;
 };
 
 static long timer_step(__u32 i, struct timer_walk *w)
@@ -181,25 +201,48 @@ static long timer_step(__u32 i, struct timer_walk *w)
 	struct process_timer r = {};
 	struct k_itimer *k;
 
-	if (!w->next)
+	if (w->next == w->head || !w->next)
 		return 1;
-	k = (void *)w->next - bpf_core_field_offset(struct k_itimer, list);
-	w->next = BPF_CORE_READ(k, list.next);
+	k = w->next - bpf_core_field_offset(struct k_itimer, list);
+	if (bpf_probe_read_kernel(&w->next, sizeof(w->next), w->next))
+		return 1;
+	if (i < w->skip)
+		return 0;
 	r.head.type = REC_PROCESS_TIMER;
 	r.head.len = sizeof(r);
 	r.tgid = w->tgid;
-	fill_timer(&r, k, w->signal, &w->ns);
+	fill_timer(&r, k, &w->ns);
 	emit_process_timer(w->seq, &r);
 	return 0;
 }
 
-static __always_inline void emit_timers(struct seq_file *seq, __u32 tgid, struct signal_struct *sig, const struct reader_ns *ns)
+/* Emits at most TIMERS_ONCE timers from the skip-th on; says whether there are more. */
+static __always_inline bool emit_timers(struct seq_file *seq, __u32 tgid, struct signal_struct *sig,
+					const struct reader_ns *ns, __u32 skip)
 {
-	struct timer_walk w = { .seq = seq, .signal = sig, .ns = *ns, .tgid = tgid };
+	struct timer_walk w = { .seq = seq, .head = timers_head(sig), .ns = *ns, .tgid = tgid, .skip = skip };
 
-	w.next = timers_first(sig);
-	if (w.next)
-		bpf_loop(SIGINFO_MOST, timer_step, &w, 0);
+	bpf_probe_read_kernel(&w.next, sizeof(w.next), w.head);
+	if (w.next && w.next != w.head)
+		bpf_loop(skip + TIMERS_ONCE, timer_step, &w, 0);
+	return w.next && w.next != w.head;
+}
+
+static __always_inline void emit_paths(struct seq_file *seq, struct path_scratch *p, __u32 tgid, struct task_struct *task)
+{
+	struct mm_struct *mm = task->mm;
+	struct fs_struct *fs = task->fs;
+	struct file *exe;
+
+	if (mm) {
+		exe = mm->exe_file;
+		if (exe)
+			emit_path(seq, p, tgid, PATH_EXE, &exe->f_path);
+	}
+	if (fs) {
+		emit_path(seq, p, tgid, PATH_CWD, &fs->pwd);
+		emit_path(seq, p, tgid, PATH_ROOT, &fs->root);
+	}
 }
 
 SEC("iter/task")
@@ -209,10 +252,8 @@ int dump_process(struct bpf_iter__task *ctx)
 	struct seq_file *seq = ctx->meta->seq;
 	struct process_scratch *s;
 	struct path_scratch *p;
-	struct mm_struct *mm;
 	struct reader_ns ns;
-	struct fs_struct *fs;
-	struct file *exe;
+	struct process_rec *r;
 
 	if (!task)
 		return emit_end(seq);
@@ -223,31 +264,63 @@ int dump_process(struct bpf_iter__task *ctx)
 	p = bpf_task_storage_get(&path_scratch, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s || !p)
 		return 1; /* no memory: once more */
+	r = &s->rec;
 	ns = reader_pidns();
-	fill_task(&s->rec, t, &ns);
-	fill_signal(&s->rec, t->signal, &ns);
+	fill_task(r, t, &ns);
+	emit_paths(seq, p, r->pid, task);
+	/* The queue before the timers: loader/timers.go tells from both what has expired in between. */
+	r->more = 0;
+	if (emit_queue(seq, r->pid, &t->signal->shared_pending.list, 0))
+		r->more |= MORE_QUEUE;
+	if (emit_timers(seq, r->pid, t->signal, &ns, 0))
+		r->more |= MORE_TIMERS;
+	fill_signal(r, t->signal, &ns);
+	r->ktime = bpf_ktime_get_ns();
 	if (t->sighand)
-		bpf_probe_read_kernel(s->rec.sigactions, sizeof(s->rec.sigactions), &t->sighand->action);
-	s->rec.auxv_len = 0;
-	s->rec.umask = 0;
-	s->rec.ns[0] = 0;
+		bpf_probe_read_kernel(r->sigactions, sizeof(r->sigactions), &t->sighand->action);
+	r->auxv_len = 0;
+	r->umask = t->fs ? t->fs->umask : 0;
+	__builtin_memset(r->ns, 0, sizeof(r->ns));
 	if (t->nsproxy)
-		fill_ns(&s->rec, t);
-	mm = task->mm;
-	if (mm) {
-		fill_mm(&s->rec, plain(struct mm_struct, mm));
-		exe = mm->exe_file;
-		if (exe)
-			emit_path(seq, p, s->rec.pid, PATH_EXE, &exe->f_path);
-	}
-	fs = task->fs;
-	if (fs) {
-		s->rec.umask = fs->umask;
-		emit_path(seq, p, s->rec.pid, PATH_CWD, &fs->pwd);
-		emit_path(seq, p, s->rec.pid, PATH_ROOT, &fs->root);
-	}
-	emit_queue(seq, s->rec.pid, &t->signal->shared_pending.list);
-	emit_timers(seq, s->rec.pid, t->signal, &ns);
-	emit_process_rec(seq, &s->rec);
+		fill_ns(r, t);
+	if (t->mm)
+		fill_mm(r, t->mm);
+	r->__reserved = 0;
+	emit_process_rec(seq, r);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct process_place);
+} process_cursor SEC(".maps");
+
+/* Reads what one process has too much of for dump_process, from a cursor on. */
+SEC("iter/task")
+int more_process(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *t, *cur;
+	struct seq_file *seq = ctx->meta->seq;
+	struct process_place *c;
+	struct reader_ns ns;
+	__u32 pid;
+
+	if (!task)
+		return emit_end(seq);
+	cur = bpf_get_current_task_btf();
+	c = bpf_task_storage_get(&process_cursor, cur->group_leader, 0, 0);
+	if (!c)
+		return 0;
+	t = plain(struct task_struct, task);
+	ns = reader_pidns();
+	pid = pid_in(t->thread_pid, &ns);
+	if (pid != c->pid)
+		return 0;
+	if (c->what == MORE_QUEUE)
+		emit_queue(seq, pid, &t->signal->shared_pending.list, c->skip);
+	else if (c->what == MORE_TIMERS)
+		emit_timers(seq, pid, t->signal, &ns, c->skip);
 	return 0;
 }

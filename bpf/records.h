@@ -14,9 +14,9 @@ enum rec_type {
 	REC_PROCESS = 32,
 	REC_PROCESS_SIGINFO,
 	REC_PROCESS_TIMER,
-	REC_PROCESS_CGROUP,
-	REC_PROCESS_PATH,
+	REC_PROCESS_PATH = 36,
 	REC_VMA = 64,
+	REC_VMA_FILE,
 	REC_FILE = 96,
 	REC_FILE_PIPE,
 	REC_FILE_TTY,
@@ -105,7 +105,8 @@ enum thread_more {
 struct thread_siginfo {
 	struct rec_head head;
 	__u32 tgid, tid;
-	__u64 place;   /* in the queue, from 0 */
+	__u32 place;   /* in the queue, from 0 */
+	__u32 preallocated; /* it belongs to a POSIX timer */
 	__u8 info[48]; /* struct kernel_siginfo */
 };
 
@@ -169,27 +170,51 @@ struct process_path {
 	struct path_info path;
 };
 
-/* REC_PROCESS: one a thread group. Addresses are identities. */
+/* An interval timer; nanoseconds on the timer's own clock. */
+struct process_itimer {
+	__s64 interval, expires, now;
+	__u64 armed;
+};
+
+/* REC_PROCESS: one a thread group, after its sub-records. Addresses are identities. */
 struct process_rec {
 	struct rec_head head;
+	__u64 ktime; /* nanoseconds of CLOCK_MONOTONIC, after the queue and the timers were read */
 	__u32 pid, ppid, pgid, sid;
-	__u32 exit_state, exit_code, exit_signal, flags;
+	__u32 exit_state, exit_code; /* exit_code: as wait(2) would report it */
+	__u32 exit_signal, flags;
 	__u32 personality, signal_flags;
+	__u32 group_stop_count, nr_threads;
 	__u64 jobctl;
 	char comm[16];
 	__u64 mm, files, fs_struct, sighand, tty;
 	__u64 mm_marks[11]; /* start_code … env_end, as CRIU orders them */
-	__u64 mm_flags, ioctx;
+	__u64 ioctx;
+	__u32 dumpable, thp_disabled;
 	__u64 auxv[56];
 	__u32 auxv_len; /* words */
 	__u32 umask;
 	__u64 sigactions[256]; /* 64 times handler, flags, restorer, mask */
 	__u64 rlimits[32];
-	__s64 itimers[6]; /* interval and value, nanoseconds, of REAL, VIRTUAL, PROF */
+	struct process_itimer itimers[3]; /* REAL, VIRTUAL, PROF */
 	__s32 oom_score_adj;
 	__u32 loginuid, child_subreaper, membarrier;
-	__u32 ns[10]; /* in the order of fastcr.Namespaces */
+	__u32 ns[10];         /* in the order of fastcr.Namespaces */
 	__u64 shared_pending; /* set */
+	__u32 more;           /* MORE_*: what did not fit and is read with more_process */
+	__u32 __reserved;
+};
+
+enum process_more {
+	MORE_QUEUE = 1,
+	MORE_TIMERS = 2,
+};
+
+/* What more_process is asked for; the reader's leader holds it. */
+struct process_place {
+	__u32 pid;  /* in the reader's pid namespace */
+	__u32 what; /* MORE_* */
+	__u64 skip; /* list entries */
 };
 
 /* REC_PROCESS_SIGINFO: one signal queued for the process. */
@@ -200,27 +225,35 @@ struct process_siginfo {
 	__u8 info[48];      /* struct kernel_siginfo */
 };
 
-/* REC_PROCESS_TIMER: one POSIX timer; times in nanoseconds. */
+/* REC_PROCESS_TIMER: one POSIX timer; nanoseconds on the timer's own clock. */
 struct process_timer {
 	struct rec_head head;
 	__u32 tgid;
-	__s32 id, clock, signo, notify, overrun;
+	__s32 id, clock, signo, notify;
 	__u32 notify_tid;
-	__u32 status;
+	__u32 status; /* enum posix_timer_state */
+	__u32 stale;  /* its queued signal is from before it was set anew: never delivered */
 	__u64 sigval;
-	__s64 interval;
-	__s64 value; /* left; 0: disarmed */
+	__s64 interval, expires, now;
+	__s64 overrun, overrun_last;
 };
 
-/* REC_VMA: one mapping; path.len bytes of path follow when it maps a file. */
+/* REC_VMA: one mapping; name_len bytes of its name follow, padded to 8. */
 struct vma_rec {
 	struct rec_head head;
-	__u64 tgid;
+	__u32 tgid;
+	__u32 name_len;          /* of [vdso] and its like, or PR_SET_VMA_ANON_NAME's */
 	__u64 start, end, flags; /* flags: vm_flags as they are */
 	__u64 pgoff;             /* pages */
-	__u64 file;              /* address */
+	__u64 file;              /* address; a REC_VMA_FILE came before */
+};
+
+/* REC_VMA_FILE: a mapped file, before the first mapping of it in a row; path.len bytes of path follow. */
+struct vma_file {
+	struct rec_head head;
+	__u64 file; /* address */
 	__u32 file_flags, file_mode;
-	char special[16]; /* name of a special mapping, such as [vdso] */
+	__u64 block_size; /* super_block.s_blocksize: a hugetlb page's */
 	struct path_info path;
 };
 

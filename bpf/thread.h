@@ -10,6 +10,7 @@
 #include "pidns.h"
 
 #define SIGINFO_SIZE 48
+#define SIGQUEUE_PREALLOC 1
 #define SIGINFO_ONCE 128 /* signals a call */
 #define GROUPS_ONCE 512 /* groups a record */
 #define SCRATCH_DATA 2944 /* bytes: FPU state without AMX fits at once */
@@ -64,6 +65,7 @@ static long siginfo_step(__u32 i, struct siginfo_walk *w)
 	r.tgid = w->id.tgid;
 	r.tid = w->id.tid;
 	r.place = i;
+	r.preallocated = BPF_CORE_READ(q, flags) & SIGQUEUE_PREALLOC;
 	if (bpf_probe_read_kernel(r.info, SIGINFO_SIZE, &q->info))
 		return 1;
 	emit_thread_siginfo(w->seq, &r);

@@ -51,7 +51,10 @@ type builder struct {
 	frozen  map[*fastcr.Thread]*frozen
 	filters filters
 	lists   fileLists
-	running bool // the tree was not frozen: what does not fit together has changed meanwhile
+	late    map[*fastcr.Process]*unsettled
+	mapped  map[fastcr.KObj]*mapped
+	began   int64 // nanoseconds of CLOCK_MONOTONIC: the tree was frozen since, 0: not known
+	running bool  // the tree was not frozen: what does not fit together has changed meanwhile
 }
 
 func newBuilder() *builder {
@@ -64,6 +67,8 @@ func newBuilder() *builder {
 		frozen:  map[*fastcr.Thread]*frozen{},
 		filters: filters{},
 		lists:   fileLists{},
+		late:    map[*fastcr.Process]*unsettled{},
+		mapped:  map[fastcr.KObj]*mapped{},
 	}
 }
 
@@ -130,6 +135,8 @@ func (b *builder) tree() (*fastcr.Tree, error) {
 	if err := b.lists.complete(b); err != nil && !b.running {
 		return nil, err
 	}
+	b.settleProcesses()
+	b.addGates()
 	t := &fastcr.Tree{Files: b.list}
 	children := map[int][]*fastcr.Process{}
 	for _, p := range b.order {

@@ -27,8 +27,6 @@ const (
 	exitZombie        = 0x20 // EXIT_ZOMBIE
 	signalStopStopped = 1    // SIGNAL_STOP_STOPPED
 	jobctlStopMask    = 0xffff
-	mmfDumpableMask   = 3
-	mmfDisableTHP     = 1 << 24
 )
 
 // decodeProcess decodes the records of process.bpf.c.
@@ -36,31 +34,26 @@ func decodeProcess(rec []byte, b *builder) error {
 	switch recordType(rec) {
 	case recProcess:
 		r, _, err := view[processProcessRec](rec)
-		if err != nil {
-			return err
+		if err == nil && r.Pid != 0 { // else reaped while it was looked at
+			p := b.process(int(r.Pid))
+			fillProcess(p, r)
+			b.unsettled(p).rec = r
 		}
-		if r.Pid != 0 { // not reaped while it was looked at
-			fillProcess(b.process(int(r.Pid)), r)
-		}
-		return nil
+		return err
 	case recProcessSiginfo:
 		r, _, err := view[processProcessSiginfo](rec)
-		if err != nil {
-			return err
+		if err == nil && r.Tgid != 0 {
+			p := b.process(int(r.Tgid))
+			p.SharedPending = append(p.SharedPending, queueEntry(r.Info[:], r.Preallocated))
 		}
-		var info fastcr.Siginfo
-		copy(info[:], r.Info[:])
-		p := b.process(int(r.Tgid))
-		p.SharedPending = append(p.SharedPending, info)
-		return nil
+		return err
 	case recProcessTimer:
 		r, _, err := view[processProcessTimer](rec)
-		if err != nil {
-			return err
+		if err == nil && r.Tgid != 0 {
+			u := b.unsettled(b.process(int(r.Tgid)))
+			u.timers = append(u.timers, r)
 		}
-		p := b.process(int(r.Tgid))
-		p.POSIXTimers = append(p.POSIXTimers, posixTimer(r))
-		return nil
+		return err
 	case recProcessPath:
 		return decodeProcessPath(rec, b)
 	}
@@ -69,7 +62,7 @@ func decodeProcess(rec []byte, b *builder) error {
 
 func decodeProcessPath(rec []byte, b *builder) error {
 	r, text, err := view[processProcessPath](rec)
-	if err != nil {
+	if err != nil || r.Tgid == 0 {
 		return err
 	}
 	p, path := b.process(int(r.Tgid)), decodePath(&r.Path, text)
@@ -88,13 +81,7 @@ func decodeProcessPath(rec []byte, b *builder) error {
 
 func fillProcess(p *fastcr.Process, r *processProcessRec) {
 	p.PPID, p.PGID, p.SID = int(r.Ppid), int(r.Pgid), int(r.Sid)
-	p.State = fastcr.TaskAlive
-	switch {
-	case r.ExitState&(exitDead|exitZombie) != 0:
-		p.State, p.ExitCode = fastcr.TaskDead, r.ExitCode
-	case r.SignalFlags&signalStopStopped != 0:
-		p.State, p.StopSignal = fastcr.TaskStopped, uint32(r.Jobctl&jobctlStopMask)
-	}
+	p.State, p.ExitCode, p.StopSignal = processState(r)
 	p.ExitSignal, p.Flags, p.Personality = int(int32(r.ExitSignal)), r.Flags, r.Personality
 	p.Comm, p.Umask = cstring(r.Comm[:]), r.Umask
 	p.MMID, p.FilesID, p.FSID, p.SighandID = fastcr.KObj(r.Mm), fastcr.KObj(r.Files), fastcr.KObj(r.FsStruct), fastcr.KObj(r.Sighand)
@@ -102,15 +89,14 @@ func fillProcess(p *fastcr.Process, r *processProcessRec) {
 	p.OOMScoreAdj, p.LoginUID, p.ChildSubreaper = r.OomScoreAdj, r.Loginuid, r.ChildSubreaper != 0
 	n := &r.Ns
 	p.Namespaces = fastcr.Namespaces{PID: n[0], PIDForChildren: n[1], Net: n[2], IPC: n[3], UTS: n[4], Mnt: n[5], User: n[6], Cgroup: n[7], Time: n[8], TimeForChildren: n[9]}
-	for i := range p.Sigactions {
-		a := r.Sigactions[4*i:]
-		p.Sigactions[i] = fastcr.Sigaction{Handler: a[0], Flags: a[1], Restorer: a[2], Mask: a[3]}
+	if r.Sighand != 0 {
+		for i := range p.Sigactions {
+			a := r.Sigactions[4*i:]
+			p.Sigactions[i] = fastcr.Sigaction{Handler: a[0], Flags: a[1], Restorer: a[2], Mask: a[3]}
+		}
 	}
 	for i := range p.Rlimits {
 		p.Rlimits[i] = fastcr.Rlimit{Cur: r.Rlimits[2*i], Max: r.Rlimits[2*i+1]}
-	}
-	for i := range p.ITimers {
-		p.ITimers[i] = fastcr.ITimer{Interval: microseconds(r.Itimers[2*i]), Value: microseconds(r.Itimers[2*i+1])}
 	}
 	if r.Mm != 0 {
 		p.MM = decodeMM(r)
@@ -118,44 +104,47 @@ func fillProcess(p *fastcr.Process, r *processProcessRec) {
 	}
 }
 
-// microseconds rounds up: a timer that is armed stays armed.
-func microseconds(ns int64) uint64 { return uint64(ns+999) / 1000 }
+// processState is what a process is restored to. A leader that has exited
+// before its threads is alive, without an address space to be seen through it.
+func processState(r *processProcessRec) (state fastcr.TaskState, exitCode, stopSignal uint32) {
+	switch {
+	case r.ExitState&(exitDead|exitZombie) != 0 && r.NrThreads <= 1:
+		return fastcr.TaskDead, r.ExitCode, 0
+	case r.ExitState == 0 && (r.SignalFlags&signalStopStopped != 0 || r.GroupStopCount != 0):
+		return fastcr.TaskStopped, 0, uint32(r.Jobctl & jobctlStopMask)
+	}
+	return fastcr.TaskAlive, 0, 0
+}
 
 func decodeMM(r *processProcessRec) *fastcr.MM {
 	m := &r.MmMarks
 	mm := &fastcr.MM{
 		StartCode: m[0], EndCode: m[1], StartData: m[2], EndData: m[3], StartStack: m[4], StartBrk: m[5], Brk: m[6],
 		ArgStart: m[7], ArgEnd: m[8], EnvStart: m[9], EnvEnd: m[10],
-		Dumpable: int32(r.MmFlags & mmfDumpableMask), THPDisabled: r.MmFlags&mmfDisableTHP != 0, HasAIO: r.Ioctx != 0,
+		Dumpable: int32(r.Dumpable), THPDisabled: r.ThpDisabled != 0, HasAIO: r.Ioctx != 0,
 	}
-	for i := 0; i+1 < int(min(r.AuxvLen, uint32(len(r.Auxv)))) && r.Auxv[i] != 0; i += 2 {
+	for i := 0; i+1 < int(min(r.AuxvLen, uint32(len(r.Auxv)))); i += 2 {
 		mm.Auxv = append(mm.Auxv, r.Auxv[i], r.Auxv[i+1])
+		if r.Auxv[i] == 0 {
+			break // AT_NULL, as in /proc/PID/auxv
+		}
 	}
 	return mm
 }
 
-// membarrierRegistrations turns mm->membarrier_state into the bits that
+// membarrierRegistrations turns the bits of mm->membarrier_state that stand for
+// a registration (not for its being ready) into those that
 // MEMBARRIER_CMD_GET_REGISTRATIONS returns.
 func membarrierRegistrations(state uint32) (out uint32) {
-	for bit, command := range map[uint32]uint32{1 << 1: 1 << 4, 1 << 3: 1 << 2, 1 << 5: 1 << 6, 1 << 7: 1 << 8} {
-		if state&bit != 0 {
-			out |= command
+	for _, r := range [...]struct{ state, command uint32 }{
+		{1 << 1, 1 << 4}, // private expedited
+		{1 << 3, 1 << 2}, // global expedited
+		{1 << 5, 1 << 6}, // with core serialisation
+		{1 << 7, 1 << 8}, // with rseq
+	} {
+		if state&r.state != 0 {
+			out |= r.command
 		}
 	}
 	return out
-}
-
-// timerRequeuePending is POSIX_TIMER_REQUEUE_PENDING: the signal of an interval timer
-// waits in the queue, and the timer goes on when it is taken.
-const timerRequeuePending = 2
-
-func posixTimer(r *processProcessTimer) fastcr.POSIXTimer {
-	t := fastcr.POSIXTimer{
-		ID: r.Id, ClockID: r.Clock, Signo: r.Signo, Notify: r.Notify, NotifyTID: int(r.NotifyTid),
-		Sigval: r.Sigval, Overrun: max(r.Overrun, 0), Interval: uint64(max(r.Interval, 0)), Value: uint64(max(r.Value, 0)),
-	}
-	if r.Status == timerRequeuePending && t.Interval > 0 && t.Value <= 1 {
-		t.Value = t.Interval
-	}
-	return t
 }

@@ -38,6 +38,14 @@ type processPathScratch struct {
 	Text [4096]int8
 }
 
+type processProcessItimer struct {
+	_        structs.HostLayout
+	Interval int64
+	Expires  int64
+	Now      int64
+	Armed    uint64
+}
+
 type processProcessPath struct {
 	_    structs.HostLayout
 	Head struct {
@@ -50,6 +58,13 @@ type processProcessPath struct {
 	Path processPathInfo
 }
 
+type processProcessPlace struct {
+	_    structs.HostLayout
+	Pid  uint32
+	What uint32
+	Skip uint64
+}
+
 type processProcessRec struct {
 	_    structs.HostLayout
 	Head struct {
@@ -57,6 +72,7 @@ type processProcessRec struct {
 		Type uint32
 		Len  uint32
 	}
+	Ktime          uint64
 	Pid            uint32
 	Ppid           uint32
 	Pgid           uint32
@@ -67,6 +83,8 @@ type processProcessRec struct {
 	Flags          uint32
 	Personality    uint32
 	SignalFlags    uint32
+	GroupStopCount uint32
+	NrThreads      uint32
 	Jobctl         uint64
 	Comm           [16]int8
 	Mm             uint64
@@ -75,20 +93,23 @@ type processProcessRec struct {
 	Sighand        uint64
 	Tty            uint64
 	MmMarks        [11]uint64
-	MmFlags        uint64
 	Ioctx          uint64
+	Dumpable       uint32
+	ThpDisabled    uint32
 	Auxv           [56]uint64
 	AuxvLen        uint32
 	Umask          uint32
 	Sigactions     [256]uint64
 	Rlimits        [32]uint64
-	Itimers        [6]int64
+	Itimers        [3]processProcessItimer
 	OomScoreAdj    int32
 	Loginuid       uint32
 	ChildSubreaper uint32
 	Membarrier     uint32
 	Ns             [10]uint32
 	SharedPending  uint64
+	More           uint32
+	Reserved       uint32
 }
 
 type processProcessScratch struct {
@@ -116,17 +137,20 @@ type processProcessTimer struct {
 		Type uint32
 		Len  uint32
 	}
-	Tgid      uint32
-	Id        int32
-	Clock     int32
-	Signo     int32
-	Notify    int32
-	Overrun   int32
-	NotifyTid uint32
-	Status    uint32
-	Sigval    uint64
-	Interval  int64
-	Value     int64
+	Tgid        uint32
+	Id          int32
+	Clock       int32
+	Signo       int32
+	Notify      int32
+	NotifyTid   uint32
+	Status      uint32
+	Stale       uint32
+	Sigval      uint64
+	Interval    int64
+	Expires     int64
+	Now         int64
+	Overrun     int64
+	OverrunLast int64
 }
 
 // Names of all BPF objects in the ELF.
@@ -134,8 +158,10 @@ type processProcessTimer struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	processMapPathScratch    = "path_scratch"
+	processMapProcessCursor  = "process_cursor"
 	processMapProcessScratch = "process_scratch"
 	processProgDumpProcess   = "dump_process"
+	processProgMoreProcess   = "more_process"
 )
 
 // loadProcess returns the embedded CollectionSpec for process.
@@ -181,6 +207,7 @@ type processSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type processProgramSpecs struct {
 	DumpProcess *ebpf.ProgramSpec `ebpf:"dump_process"`
+	MoreProcess *ebpf.ProgramSpec `ebpf:"more_process"`
 }
 
 // processMapSpecs contains maps before they are loaded into the kernel.
@@ -188,6 +215,7 @@ type processProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type processMapSpecs struct {
 	PathScratch    *ebpf.MapSpec `ebpf:"path_scratch"`
+	ProcessCursor  *ebpf.MapSpec `ebpf:"process_cursor"`
 	ProcessScratch *ebpf.MapSpec `ebpf:"process_scratch"`
 }
 
@@ -218,12 +246,14 @@ func (o *processObjects) Close() error {
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processMaps struct {
 	PathScratch    *ebpf.Map `ebpf:"path_scratch"`
+	ProcessCursor  *ebpf.Map `ebpf:"process_cursor"`
 	ProcessScratch *ebpf.Map `ebpf:"process_scratch"`
 }
 
 func (m *processMaps) Close() error {
 	return _ProcessClose(
 		m.PathScratch,
+		m.ProcessCursor,
 		m.ProcessScratch,
 	)
 }
@@ -239,11 +269,13 @@ type processVariables struct {
 // It can be passed to loadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type processPrograms struct {
 	DumpProcess *ebpf.Program `ebpf:"dump_process"`
+	MoreProcess *ebpf.Program `ebpf:"more_process"`
 }
 
 func (p *processPrograms) Close() error {
 	return _ProcessClose(
 		p.DumpProcess,
+		p.MoreProcess,
 	)
 }
 

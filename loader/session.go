@@ -25,7 +25,8 @@ type Session struct {
 	self    int // pidfd of fastcr: whose cursor the programs read
 	pids    []int
 	streams []stream
-	beside  int // the stream that is read at the same time as the others, -1: none
+	began   int64 // CLOCK_MONOTONIC at the last Collect
+	beside  int   // the stream that is read at the same time as the others, -1: none
 }
 
 // NewSession makes the iterators over these processes (thread group ids in
@@ -101,6 +102,11 @@ func (s *Session) Drop(pids []int) {
 
 // Collect reads every iterator to its end. Inside the freeze this is all there is.
 func (s *Session) Collect() error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("read the clock: %w", err)
+	}
+	s.began = now.Nano()
 	if s.beside >= 0 {
 		return s.collectBeside()
 	}
@@ -173,6 +179,9 @@ func (s *Session) Look() (*fastcr.Tree, error) { return s.decode(true) }
 func (s *Session) decode(running bool) (*fastcr.Tree, error) {
 	b := newBuilder()
 	b.running = running
+	if !running {
+		b.began = s.began
+	}
 	for i := range s.streams {
 		st := &s.streams[i]
 		err := st.arena.each(func(rec []byte) error { return st.src.decode(rec, b) })

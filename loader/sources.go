@@ -16,7 +16,7 @@ type source struct {
 // sources are read in this order inside the freeze.
 var sources = []source{
 	{name: "thread", object: _ThreadBytes, decode: decodeThread, rest: restOfThreads},
-	{name: "process", object: _ProcessBytes, decode: decodeProcess},
+	{name: "process", object: _ProcessBytes, decode: decodeProcess, rest: restOfProcesses},
 	{name: "vma", object: _VmaBytes, decode: decodeVMA},
 	{name: "file", object: _FileBytes, decode: decodeFile, rest: restOfFiles},
 }

@@ -44,10 +44,8 @@ func decodeThread(rec []byte, b *builder) error {
 		if err != nil {
 			return err
 		}
-		var info fastcr.Siginfo
-		copy(info[:], r.Info[:])
 		t := b.thread(int(r.Tgid), int(r.Tid))
-		t.Pending = append(t.Pending, info)
+		t.Pending = append(t.Pending, queueEntry(r.Info[:], r.Preallocated))
 		return nil
 	case recThreadGroups:
 		return decodeGroups(rec, b)

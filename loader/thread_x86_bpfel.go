@@ -147,10 +147,11 @@ type threadThreadSiginfo struct {
 		Type uint32
 		Len  uint32
 	}
-	Tgid  uint32
-	Tid   uint32
-	Place uint64
-	Info  [48]uint8
+	Tgid         uint32
+	Tid          uint32
+	Place        uint32
+	Preallocated uint32
+	Info         [48]uint8
 }
 
 // Names of all BPF objects in the ELF.

@@ -13,22 +13,17 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type vmaVmaRec struct {
+type vmaVmaFile struct {
 	_    structs.HostLayout
 	Head struct {
 		_    structs.HostLayout
 		Type uint32
 		Len  uint32
 	}
-	Tgid      uint64
-	Start     uint64
-	End       uint64
-	Flags     uint64
-	Pgoff     uint64
 	File      uint64
 	FileFlags uint32
 	FileMode  uint32
-	Special   [16]int8
+	BlockSize uint64
 	Path      struct {
 		_        structs.HostLayout
 		Ino      uint64
@@ -49,10 +44,32 @@ type vmaVmaRec struct {
 	}
 }
 
-type vmaVmaScratch struct {
+type vmaVmaRec struct {
 	_    structs.HostLayout
-	Rec  vmaVmaRec
-	Text [4096]int8
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Tgid    uint32
+	NameLen uint32
+	Start   uint64
+	End     uint64
+	Flags   uint64
+	Pgoff   uint64
+	File    uint64
+}
+
+type vmaVmaScratch struct {
+	_         structs.HostLayout
+	Session   uint64
+	Task      uint64
+	File      uint64
+	At        uint64
+	Rec       vmaVmaRec
+	Name      [80]int8
+	Described vmaVmaFile
+	Text      [4096]int8
 }
 
 // Names of all BPF objects in the ELF.
