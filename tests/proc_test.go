@@ -22,7 +22,12 @@ type state map[string]string
 var (
 	statusKeys  = []string{"Name", "Uid", "Gid", "Groups", "SigBlk", "SigPnd", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"}
 	processKeys = []string{"Umask", "Threads", "ShdPnd", "SigIgn", "SigCgt", "CoreDumping", "THP_enabled", "VmLck"}
-	inode       = regexp.MustCompile(`:\[\d+\]`)
+	// sharedAnonymous are the names that maps gives to memory of MAP_SHARED|MAP_ANONYMOUS.
+	sharedAnonymous = map[string]bool{
+		"/dev/zero (deleted)": true, "/memfd:/dev/zero (deleted)": true, "/memfd: (deleted)": true,
+		"/anon_hugepage (deleted)": true, "/memfd:/anon_hugepage (deleted)": true,
+	}
+	inode = regexp.MustCompile(`:\[\d+\]`)
 )
 
 // look reads the tree below the run's root.
@@ -105,8 +110,8 @@ func mappings(path string) string {
 		name := strings.Join(f[5:], " ")
 		from, to, _ := strings.Cut(f[0], "-")
 		switch {
-		case strings.HasPrefix(name, "/memfd:/dev/zero"), strings.HasPrefix(name, "/memfd:/anon_hugepage"):
-			name = strings.Replace(name, "memfd:/", "", 1) // how criu restores shared anonymous memory
+		case sharedAnonymous[name]: // criu restores it as a memfd
+			name = "(shared anonymous)"
 		case name == "[stack]":
 			from = "" // grows
 		}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Huge pages of hugetlbfs: private, shared with a child, and a memfd's. */
+/* Huge pages of hugetlbfs: private, and shared with a child. */
 #include "pages.h"
-#include <linux/memfd.h>
 #include <sys/wait.h>
 
 #define HUGE 512 /* pages in 2 MiB */
@@ -12,16 +11,11 @@ int main(void)
 	char *mine = map(2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | FLAGS, -1, 0);
 	char *ours = map(HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | FLAGS, -1, 0);
 	volatile char *turn = anon(1, MAP_SHARED);
-	int status = -1, fd = memfd_create("huge", MFD_HUGETLB);
-	char *file;
+	int status = -1;
 	pid_t pid;
 
-	MUST(fd >= 0 && ftruncate(fd, HUGE * PAGE) == 0);
-	file = map(HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
 	fill(mine, HUGE, 1); /* the second stays untouched */
 	fill(ours, HUGE, 2);
-	fill(file, HUGE, 3);
 	MUST((pid = fork()) >= 0);
 	if (pid == 0) {
 		while (!*turn)
@@ -35,7 +29,6 @@ int main(void)
 	await_check();
 	CHECK(wrong_page(mine, HUGE, 1) < 0 && not_zero(mine + HUGE * PAGE, 1) < 0, "private huge page differs");
 	CHECK(wrong_page(ours, HUGE, 2) < 0, "shared huge page differs");
-	CHECK(wrong_page(file, HUGE, 3) < 0, "huge memfd differs");
 	*turn = 1;
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0, "the child ended with %#x", status);
 	CHECK(wrong_page(ours, HUGE, 4) < 0, "the shared huge page is no longer shared");

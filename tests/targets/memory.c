@@ -8,7 +8,7 @@
 static char *private_anon, *untouched, *read_zero, *none, *write_only, *code, *read_only;
 static char *shared, *shared_again, *shared_tail;
 static char *file_private, *file_shared, *deleted_private, *deleted_shared, *short_file;
-static char *dev_zero, *grows_down, *reserve_less, *locked, *memfd, *heap, *sbrk_end;
+static char *dev_zero, *grows_down, *reserve_less, *locked, *heap, *sbrk_end;
 static volatile int *child_says;
 
 static int new_file(const char *name, size_t pages, uint64_t seed)
@@ -73,10 +73,6 @@ static void set_up_shared(void)
 	MUST((fd = open("/dev/zero", O_RDWR)) >= 0);
 	dev_zero = map(4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	fill(dev_zero, 4, 11);
-	close(fd);
-	MUST((fd = memfd_create("some name", 0)) >= 0 && ftruncate(fd, 8 * PAGE) == 0);
-	memfd = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	fill(memfd, 4, 12);
 	close(fd);
 }
 
@@ -173,8 +169,6 @@ static void check_shared(pid_t pid)
 	CHECK(!memcmp(shared_again, copy, 8 * PAGE), "the second mapping of the shared object differs");
 	CHECK(!memcmp(shared_tail, copy + 24 * PAGE, 8 * PAGE), "the tail of the shared object differs");
 	check_pages("/dev/zero", dev_zero, 4, 11);
-	check_pages("memfd", memfd, 4, 12);
-	CHECK(not_zero(memfd + 4 * PAGE, 4) < 0, "memfd: pages that were never written are not zero");
 	*child_says = 1;
 	while (*child_says == 1 && waitpid(pid, &status, WNOHANG) == 0)
 		pause_ms(5);
