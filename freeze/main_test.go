@@ -21,9 +21,7 @@ func TestMain(m *testing.M) {
 		hold(verb)
 	}
 	code := m.Run()
-	if path, err := compile(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
+	os.RemoveAll(compiled)
 	os.Exit(code)
 }
 
@@ -41,14 +39,17 @@ func needRoot(t testing.TB) {
 	}
 }
 
+// compiled is the directory of the compiled target.c, once there is one.
+var compiled string
+
 var compile = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "freezetest")
 	if err != nil {
 		return "", err
 	}
+	compiled = dir
 	out, err := exec.Command("cc", "-O1", "-Wall", "-pthread", "-o", dir+"/target", "testdata/target.c").CombinedOutput()
 	if err != nil {
-		os.RemoveAll(dir)
 		return "", fmt.Errorf("cc testdata/target.c: %w: %s", err, out)
 	}
 	return dir + "/target", nil
