@@ -26,12 +26,14 @@ type Case struct {
 	RunAs   *syscall.Credential
 	Setup   func(t *testing.T, r *Run)     // before the start
 	Prepare func(r *Run, cmd *exec.Cmd)    // changes how the program is started
+	Ready   func(t *testing.T, r *Run)     // once the program is ready, before the first dump
 	Cleanup func(t *testing.T, dir string) // after the end, however it ended
 
 	DumpFlags    []string
 	LiveFlags    []string // more of them when the program runs on
 	RestoreFlags []string
 	Verify       func(t *testing.T, r *Run) // after each restore, before the verdict
+	Undisturbed  func(t *testing.T, r *Run) // after each dump -R
 
 	// Moving: the program changes its own state as seen from outside (mappings, children),
 	// so /proc before and after is not compared.
@@ -175,6 +177,9 @@ func (r *Run) waitReady() {
 	for _, f := range []string{"check", "result"} {
 		r.held[f] = exists(filepath.Join(r.dir, f))
 	}
+	if r.c.Ready != nil {
+		r.c.Ready(r.t, r)
+	}
 }
 
 // dump runs the dumper into a new images directory; the exit status must be 0.
@@ -259,6 +264,9 @@ func (r *Run) dumpRunning(flags ...string) {
 		r.t.Fatalf("program ended during dump -R, wait status %#x", *r.status)
 	}
 	r.compare("after dump -R")
+	if r.c.Undisturbed != nil {
+		r.c.Undisturbed(r.t, r)
+	}
 }
 
 // restore brings the images back with criu. A pid that somebody else took meanwhile is

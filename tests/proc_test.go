@@ -141,7 +141,8 @@ func (r *Run) compare(when string) {
 		r.t.Errorf("%s /proc shows:\n%s", when, strings.Join(diff, "\n"))
 	}
 	for _, pid := range tree(r.pid) {
-		if st := statFields(fmt.Sprintf("/proc/%d/stat", pid)); len(st) > 0 && strings.ContainsAny(st[0], "Tt") {
+		// Whoever traces it may stop it for a moment.
+		if !eventually(3*time.Second, func() bool { return !stopped(pid) }) {
 			r.t.Errorf("%s pid %d is stopped", when, pid)
 		}
 	}
