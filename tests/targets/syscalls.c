@@ -19,6 +19,7 @@
 enum {
 	RESTARTS = 0,	/* the kernel makes it again: criu too */
 	WITH_BLOCK = 1, /* -ERESTART_RESTARTBLOCK: criu reports EINTR */
+	REMAINS = 3,	/* -ERESTART_RESTARTBLOCK, with time left that an image cannot hold: EINTR */
 	NEVER = 2,	/* EINTR after any stop: fastcr makes it again in the image */
 };
 
@@ -257,7 +258,7 @@ static void do_sigwaitinfo(struct call *c)
 
 static struct call calls[] = {
 	{ "nanosleep", do_nanosleep, NULL, 0, WITH_BLOCK },
-	{ "clock_nanosleep relative", do_clock_nanosleep, NULL, 0, WITH_BLOCK },
+	{ "clock_nanosleep relative", do_clock_nanosleep, NULL, 0, REMAINS },
 	{ "clock_nanosleep absolute", do_clock_nanosleep_abs, NULL, 0, RESTARTS },
 	{ "poll", do_poll, write_pipe, 1, WITH_BLOCK },
 	{ "poll with a timeout", do_poll_timeout, NULL, 0, WITH_BLOCK },
@@ -266,7 +267,7 @@ static struct call calls[] = {
 	{ "select", do_select, write_pipe, 1, RESTARTS },
 	{ "pselect with a mask", do_pselect, write_pipe, 1, RESTARTS, 1 },
 	{ "futex wait", do_futex, wake_futex, 0, RESTARTS },
-	{ "futex wait with a timeout", do_futex_timeout, NULL, -ETIMEDOUT, WITH_BLOCK },
+	{ "futex wait with a timeout", do_futex_timeout, NULL, -ETIMEDOUT, REMAINS },
 	{ "futex wait until a time", do_futex_abs, NULL, -ETIMEDOUT, WITH_BLOCK },
 	{ "read on a pipe", do_read, write_pipe, 1, RESTARTS },
 	{ "sigsuspend", do_sigsuspend, send_usr1, -EINTR, RESTARTS, 1 },
@@ -322,7 +323,7 @@ static int may_eintr(struct call *c)
 		return 0;
 	if (by_criu())
 		return 1;
-	return checked_live() && c->kind == NEVER;
+	return c->kind == (checked_live() ? NEVER : REMAINS);
 }
 
 static void judge_waiting(struct call *c)
