@@ -141,8 +141,8 @@ func ptraceSetXstate(tid int, buf []byte) error {
 	return err
 }
 
-// ptracePeekSiginfo reads a thread's private queue.
-func ptracePeekSiginfo(tid int) ([][128]byte, error) {
+// ptracePeekSiginfo reads a thread's private queue, or with peekShared its process's.
+func ptracePeekSiginfo(tid int, flags uint32) ([][128]byte, error) {
 	var all [][128]byte
 	for {
 		var buf [16][128]byte
@@ -150,7 +150,7 @@ func ptracePeekSiginfo(tid int) ([][128]byte, error) {
 			off   uint64
 			flags uint32
 			nr    int32
-		}{uint64(len(all)), 0, int32(len(buf))}
+		}{uint64(len(all)), flags, int32(len(buf))}
 		n, err := ptrace(0x4209, tid, uintptr(unsafe.Pointer(&args)), unsafe.Pointer(&buf))
 		if err != nil || n == 0 {
 			return all, err

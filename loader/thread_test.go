@@ -249,7 +249,7 @@ func TestPendingSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop(t, c.pid)
-	want, err := ptracePeekSiginfo(c.tid)
+	want, err := ptracePeekSiginfo(c.tid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
