@@ -72,6 +72,9 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 			r.add(p.PID, -1, p.Comm, fmt.Sprintf("shares its memory with process %d (vfork or CLONE_VM without CLONE_THREAD)", other.PID),
 				"try again once a vfork child has called exec")
 		}
+		if other.FSID == p.FSID && other.State != fastcr.TaskDead && other.Flags&pfExiting == 0 {
+			r.add(p.PID, -1, p.Comm, fmt.Sprintf("shares its working directory with process %d (CLONE_FS)", other.PID), "")
+		}
 	}
 	if p.MM.HasAIO {
 		r.add(p.PID, -1, p.Comm, "has an AIO context (io_setup)", "")
@@ -176,6 +179,8 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 			r.checkTTY(p, fd, d)
 		case *fastcr.Epoll:
 			r.checkEpoll(p, fd, d)
+		case *fastcr.Inotify:
+			r.checkInotify(p, fd, d)
 		}
 	}
 }
@@ -211,6 +216,15 @@ func (r *refusal) checkEpoll(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Epoll) 
 	for _, w := range e.Watches {
 		if !r.hasFile(w.File) {
 			r.add(p.PID, fd.Num, "eventpoll", fmt.Sprintf("watches descriptor %d, whose file is open nowhere in the tree", w.FD), "")
+		}
+	}
+}
+
+// checkInotify wants a name for everything that is watched.
+func (r *refusal) checkInotify(p *fastcr.Process, fd *fastcr.FD, d *fastcr.Inotify) {
+	for _, w := range d.Watches {
+		if w.FSPath == "" {
+			r.add(p.PID, fd.Num, "inotify", fmt.Sprintf("watches inode %d of device %#x, which has no name", w.Ino, w.SDev), "")
 		}
 	}
 }
