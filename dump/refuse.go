@@ -179,8 +179,6 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 			r.checkTTY(p, fd, d)
 		case *fastcr.Epoll:
 			r.checkEpoll(p, fd, d)
-		case *fastcr.Inotify:
-			r.checkInotify(p, fd, d)
 		}
 	}
 }
@@ -216,15 +214,6 @@ func (r *refusal) checkEpoll(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Epoll) 
 	for _, w := range e.Watches {
 		if !r.hasFile(w.File) {
 			r.add(p.PID, fd.Num, "eventpoll", fmt.Sprintf("watches descriptor %d, whose file is open nowhere in the tree", w.FD), "")
-		}
-	}
-}
-
-// checkInotify wants a name for everything that is watched.
-func (r *refusal) checkInotify(p *fastcr.Process, fd *fastcr.FD, d *fastcr.Inotify) {
-	for _, w := range d.Watches {
-		if w.FSPath == "" {
-			r.add(p.PID, fd.Num, "inotify", fmt.Sprintf("watches inode %d of device %#x, which has no name", w.Ino, w.SDev), "")
 		}
 	}
 }
