@@ -179,7 +179,6 @@ struct thread_struct {
 };
 
 struct qstr {
-	__u32 len;
 	const unsigned char *name;
 };
 
@@ -223,8 +222,6 @@ struct vfsmount {
 };
 
 struct mount {
-	struct mount *mnt_parent;
-	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 	int mnt_id;
 };
