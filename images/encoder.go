@@ -52,6 +52,7 @@ type Encoder struct {
 	files                     *fileTable
 	shm                       map[fastcr.ShmID]uint32
 	shmLast                   uint32
+	shared                    sharedTable
 	seccomp                   *seccompTable
 	cgroups                   *cgroupTable
 	pages                     uint32 // the last pages image's number
@@ -62,7 +63,7 @@ func NewEncoder(tree *fastcr.Tree, opts EncodeOptions) *Encoder {
 	return &Encoder{
 		tree: tree, opts: opts,
 		vm: newObjectIDs(), fdTables: newObjectIDs(), fs: newObjectIDs(), sighand: newObjectIDs(),
-		shm: map[fastcr.ShmID]uint32{}, seccomp: newSeccompTable(), cgroups: newCgroupTable(opts.OwnCgroups),
+		shm: map[fastcr.ShmID]uint32{}, shared: newSharedTable(), seccomp: newSeccompTable(), cgroups: newCgroupTable(opts.OwnCgroups),
 		files: newFileTable(opts),
 	}
 }
@@ -78,7 +79,7 @@ func (e *Encoder) WriteAll(d *Dir) error {
 		return err
 	}
 	for _, write := range []func(*Dir) error{
-		e.writePstree, e.writeTTYInfo, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks,
+		e.writePstree, e.writeTTYInfo, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,
 		e.writeFiles, e.writeSeccomp, writeTimens, e.writeCgroups, e.writeInventory,
 	} {
 		if err := write(d); err != nil {

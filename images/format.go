@@ -39,6 +39,7 @@ const (
 	magicRemapFpath = 0x59133954
 	magicGhostFile  = 0x52583605
 	magicFileLocks  = 0x54323616
+	magicMemfd      = 0x48453499
 	magicStats      = 0x57093306
 )
 

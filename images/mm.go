@@ -22,6 +22,7 @@ const (
 	vmaAnonShared  = 1 << 8
 	vmaAnonPrivate = 1 << 9
 	vmaVvar        = 1 << 12
+	vmaMemfd       = 1 << 14
 	vmaGuard       = 1 << 16
 )
 
@@ -86,8 +87,8 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*vma.VmaEntry, error) {
 	case fastcr.VMAVsyscall:
 		status = vmaAnonPrivate | vmaVsyscall
 	case fastcr.VMAAnonShared:
-		status |= vmaAnonShared
-		out.Shmid = u64(e.shmID(v.Shm))
+		status |= vmaFileShared | vmaMemfd
+		out.Shmid, out.Fdflags = u64(e.sharedFile(v)), u32(unix.O_RDWR)
 	case fastcr.VMAHugetlbAnon:
 		if v.Flags&fastcr.VMShared != 0 {
 			status |= vmaAnonShared
@@ -137,7 +138,7 @@ func vmaMapFlags(v *fastcr.VMA) uint32 {
 	if v.Flags&fastcr.VMMayShare != 0 {
 		flags = unix.MAP_SHARED
 	}
-	if v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared {
+	if v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMAAnonShared {
 		flags |= unix.MAP_ANONYMOUS
 	}
 	for _, b := range []struct {

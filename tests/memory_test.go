@@ -14,6 +14,7 @@ import (
 
 func TestMappings(t *testing.T) {
 	runCase(t, Case{Name: "every kind", Source: "memory"})
+	runCase(t, Case{Name: "shared, interleaved", Source: "interleaved"})
 	runCase(t, Case{Name: "20,000 of them", Source: "vmas"})
 	runCase(t, Case{Name: "copy on write", Source: "cow"})
 	c := Case{Name: "memfd", Source: "memfd"}
