@@ -87,7 +87,9 @@ func dump(t *testing.T, criu string, pid int, args ...string) (img string) {
 	t.Helper()
 	img = t.TempDir()
 	args = append([]string{"dump", "-t", strconv.Itoa(pid), "-D", img, "-v4", "-o", "dump.log"}, args...)
-	if out, err := exec.Command(criu, args...).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, criu, args...).CombinedOutput(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(img, "dump.log"))
 		t.Fatalf("criu dump: %v\n%s\n%s", err, out, log)
 	}

@@ -16,9 +16,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waiting is a program that ends with 7 when it is told to.
-const waiting = `exec </dev/null >/dev/null 2>&1; trap 'exit 9' TERM
-echo > ready; while [ ! -e go ]; do sleep 0.05; done; exit 7`
+// waiting is a program that ends with 7 when it is told to go. It starts no others: criu's
+// own dump does not like children that come and go.
+const waiting = `exec </dev/null >/dev/null 2>&1; mkfifo go; echo > ready; read x <go; exit 7`
+
+// tell lets the program whose directory dir is go on, once it is there.
+func tell(t *testing.T, dir string) {
+	t.Helper()
+	eventually(t, "the program reads", func() bool {
+		fifo, err := os.OpenFile(filepath.Join(dir, "go"), os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return false
+		}
+		defer fifo.Close()
+		_, err = fifo.WriteString("go\n")
+		return err == nil
+	})
+}
 
 func TestRestoredProgramIsOurChild(t *testing.T) {
 	p, dir := dumped(t, realCriu(t), waiting)
@@ -31,9 +45,7 @@ func TestRestoredProgramIsOurChild(t *testing.T) {
 	if got.PID != p.pid || got.Detached {
 		t.Errorf("restored as %+v, was %d", got, p.pid)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	tell(t, dir)
 	if status, err := got.Wait(); err != nil || status.ExitStatus() != 7 {
 		t.Errorf("wait: %#x, %v", status, err)
 	}
@@ -44,16 +56,11 @@ func TestRestoredProgramIsOurChild(t *testing.T) {
 
 func TestRunTellsTheExitCode(t *testing.T) {
 	p, dir := dumped(t, realCriu(t), waiting)
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	go tell(t, dir)
 	if code, err := Run(context.Background(), Options{ImagesDir: p.img, Stderr: io.Discard}); err != nil || code != 7 {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 	// The images are still there: a second life, ended by a signal.
-	if err := os.Remove(filepath.Join(dir, "go")); err != nil {
-		t.Fatal(err)
-	}
 	go func() {
 		eventually(t, "it is back", func() bool { return alive(p.pid) && isChild(p.pid) && !traced(p.pid) })
 		unix.Kill(p.pid, unix.SIGKILL)
@@ -89,9 +96,7 @@ func TestDetached(t *testing.T) {
 	if !exists(filepath.Join(dir, "restore.log")) {
 		t.Error("criu did not get its options")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	tell(t, dir)
 	eventually(t, "the restored program has ended", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 		return err != nil || bytes.Contains(stat, []byte(") Z "))
@@ -168,10 +173,7 @@ func TestPidThatIsBeingFreed(t *testing.T) {
 }
 
 func TestExecCmd(t *testing.T) {
-	p, dir := dumped(t, realCriu(t), waiting)
-	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p, _ := dumped(t, realCriu(t), waiting)
 	// The shell becomes the parent of the restored program.
 	code, err := Run(context.Background(), Options{ImagesDir: p.img, Stderr: os.Stderr,
 		Args: []string{"--exec-cmd", "--", "/bin/sh", "-c", "exit 5"}})
