@@ -179,6 +179,7 @@ struct thread_struct {
 };
 
 struct qstr {
+	__u32 len;
 	const unsigned char *name;
 };
 
@@ -222,6 +223,8 @@ struct vfsmount {
 };
 
 struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 	int mnt_id;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* iter/task_vma: every mapping of a process. */
-#include "path.h"
+#include "user_path.h"
 #include "emit.h"
 #include "pidns.h"
 
@@ -15,11 +15,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
  */
 struct vma_scratch {
 	__u64 session, task;
+	__u64 start;    /* fill_user_text's */
 	__u64 file, at; /* the file that was described last, and at which seq_num */
 	struct vma_rec rec;
 	char name[NAME_MOST];
 	struct vma_file described;
-	char text[PATH_MOST];
+	char text[PATH_MOST + NAME_SLACK];
 };
 
 struct {
@@ -45,14 +46,23 @@ static __always_inline void begin(struct vma_scratch *s, __u64 session, struct t
 static __always_inline void describe(struct seq_file *seq, struct vma_scratch *s, struct file *file)
 {
 	struct file *f = plain(struct file, file);
+	struct dentry *dentry = f->f_path.dentry;
+	struct path *path = user_path(file);
 	__u64 text;
 
 	s->described.file = (__u64)file;
 	s->described.file_flags = f->f_flags;
 	s->described.file_mode = f->f_mode;
 	s->described.block_size = f->f_inode->i_sb->s_blocksize;
-	fill_inode(&s->described.path, f->f_path.mnt, f->f_path.dentry, f->f_inode);
-	text = fill_text(&s->described.path, s->text, &file->f_path);
+	if (path) {
+		dentry = BPF_CORE_READ(path, dentry);
+		fill_inode(&s->described.path, BPF_CORE_READ(path, mnt), dentry, BPF_CORE_READ(dentry, d_inode));
+		text = fill_user_text(&s->described.path, s->text, &s->start, path);
+	} else {
+		/* The dentry's inode: f_inode of a stacked file system's file is the one below. */
+		fill_inode(&s->described.path, f->f_path.mnt, dentry, dentry->d_inode);
+		text = fill_text(&s->described.path, s->text, &file->f_path);
+	}
 	s->described.head.len = sizeof(s->described) + text;
 	if (text <= PATH_MOST)
 		bpf_seq_write(seq, &s->described, sizeof(s->described) + text);

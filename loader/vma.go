@@ -99,6 +99,9 @@ func vmaKind(v *fastcr.VMA) fastcr.VMAKind {
 	if v.File == 0 {
 		return unbackedKind(v)
 	}
+	if v.Path.Path == "" { // longer than PATH_MAX
+		return fastcr.VMAUnsupported
+	}
 	if kind, ok := kernelFileKind(&v.Path); ok {
 		if kind == fastcr.VMAAnonShared && v.Flags&fastcr.VMMayShare == 0 {
 			return fastcr.VMAFilePrivate

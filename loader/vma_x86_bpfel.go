@@ -64,12 +64,13 @@ type vmaVmaScratch struct {
 	_         structs.HostLayout
 	Session   uint64
 	Task      uint64
+	Start     uint64
 	File      uint64
 	At        uint64
 	Rec       vmaVmaRec
 	Name      [80]int8
 	Described vmaVmaFile
-	Text      [4096]int8
+	Text      [4352]int8
 }
 
 // Names of all BPF objects in the ELF.
