@@ -21,11 +21,11 @@ demo: build ## dump and restore a counting program before your eyes
 
 test: build ## all tests, against the real criu
 	scripts/setup-build test
-	FASTCR_CRIU="$$(scripts/setup-criu)" $(GO) test -count=1 -timeout 20m ./...
+	criu=$$(scripts/setup-criu) && FASTCR_CRIU="$$criu" $(GO) test -count=1 -timeout 20m ./...
 
 bench: build ## micro-benchmarks, and freeze time in turn with criu's
 	scripts/setup-build test
-	FASTCR_CRIU="$$(scripts/setup-criu)" $(GO) test -run '^$$' -bench . -timeout 30m ./...
+	criu=$$(scripts/setup-criu) && FASTCR_CRIU="$$criu" $(GO) test -run '^$$' -bench . -timeout 30m ./...
 
 lint: check-generated ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt:"; gofmt -l .; exit 1; }
