@@ -140,3 +140,65 @@ func reads(pid int) bool {
 	call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
 	return err == nil && strings.HasPrefix(string(call), "0 0x0 ") && !traced(pid)
 }
+
+// TestJobControl restores the job of an interactive shell, which kept its process group, in
+// another interactive shell: Ctrl-Z gives the terminal back to the shell, fg to the program.
+func TestJobControl(t *testing.T) {
+	criu := realCriu(t)
+	dir := t.TempDir()
+	script := `echo "pid $$."; while read line; do echo "heard $line"; [ "$line" != end ] || exit 7; done` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "job.sh"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := func() *terminal {
+		cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TERM=dumb", "PS1=> ", "HISTFILE=")
+		return onTerminal(t, cmd)
+	}
+	first := shell()
+	first.types(t, "sh job.sh\n")
+	first.shows(t, ".\n")
+	_, after, _ := strings.Cut(first.String(), "pid ")
+	number, _, _ := strings.Cut(after, ".")
+	pid, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := dump(t, criu, pid, "-j")
+	first.shows(t, "Killed")
+
+	second := shell()
+	second.types(t, fmt.Sprintf("RESTORE_DIR=%s RESTORE_ARGS='-j -v0' %s; echo code $?.\n", img, os.Args[0]))
+	eventually(t, "the job reads", func() bool { return reads(pid) && foreground(pid) })
+	second.types(t, "one\n")
+	second.shows(t, "heard one\n")
+	second.types(t, "\x1a")
+	second.shows(t, "Stopped")
+	second.types(t, "echo the shell is back | tr a-z A-Z\n")
+	second.shows(t, "THE SHELL IS BACK")
+	second.types(t, "fg\n")
+	eventually(t, "the job reads again", func() bool { return reads(pid) && foreground(pid) })
+	second.types(t, "two\nend\n")
+	second.shows(t, "heard two\n")
+	second.shows(t, "ended with 7\n")
+	second.types(t, "echo code $?.\n")
+	second.shows(t, "\ncode 7.")
+}
+
+func (term *terminal) types(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := term.master.WriteString(keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// foreground says whether pid's process group has its terminal.
+func foreground(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	return fields[2] == fields[5] // pgrp, tpgid
+}

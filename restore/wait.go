@@ -12,6 +12,15 @@ import (
 
 // Wait waits for the end of the root and returns its wait status.
 func (p *Process) Wait() (unix.WaitStatus, error) {
+	for {
+		if status, err := p.next(0); err != nil || status.Exited() || status.Signaled() {
+			return status, err
+		}
+	}
+}
+
+// next waits for the next change of the root: its end, or with WUNTRACED a stop too.
+func (p *Process) next(options int) (unix.WaitStatus, error) {
 	if p.exited != nil {
 		return *p.exited, nil
 	}
@@ -20,7 +29,7 @@ func (p *Process) Wait() (unix.WaitStatus, error) {
 	}
 	for {
 		var status unix.WaitStatus
-		_, err := unix.Wait4(p.PID, &status, unix.WALL, nil)
+		_, err := unix.Wait4(p.PID, &status, unix.WALL|options, nil)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -32,9 +41,9 @@ func (p *Process) Wait() (unix.WaitStatus, error) {
 }
 
 // Run restores like Restore and, without -d, stays until the program ends, as a shell's
-// foreground job: a key that sends a signal to the job (Ctrl-C, Ctrl-\) is for the program
-// to heed. It returns what the caller is to exit with: the program's own exit code, or 128
-// and the number of the signal that ended it.
+// foreground job: keys that send a signal (Ctrl-C, Ctrl-\) are for the program to heed, and
+// Ctrl-Z, fg and bg work. It returns what the caller is to exit with: the program's own
+// exit code, or 128 and the number of the signal that ended it.
 func Run(ctx context.Context, opts Options) (exitCode int, err error) {
 	keys := make(chan os.Signal, 1) // caught, not ignored: that would be handed on to criu
 	signal.Notify(keys, unix.SIGINT, unix.SIGQUIT)
@@ -43,14 +52,21 @@ func Run(ctx context.Context, opts Options) (exitCode int, err error) {
 	if err != nil || p.Detached {
 		return 0, err
 	}
-	status, err := p.Wait()
-	if err != nil {
-		return 0, err
+	job := newJob(p, opts.Stdin)
+	defer job.close()
+	for {
+		status, err := p.next(unix.WUNTRACED)
+		switch {
+		case err != nil:
+			return 0, err
+		case status.Stopped():
+			job.stopped()
+		case status.Signaled():
+			return 128 + int(status.Signal()), nil
+		default:
+			return status.ExitStatus(), nil
+		}
 	}
-	if status.Signaled() {
-		return 128 + int(status.Signal()), nil
-	}
-	return status.ExitStatus(), nil
 }
 
 // isChild says whether pid is a child of ours.
