@@ -40,7 +40,7 @@ func Run(ctx context.Context, p Probes) []Feature {
 		verdict("freezer", freeze.Available(), "cgroup v2 is mounted and has cgroup.freeze", "no dump: a target cannot be held still", true),
 		capabilities(),
 		verdict("pagemap scan", memory.ScanAvailable(), "PAGEMAP_SCAN", "pages are found by reading /proc/PID/pagemap, about ten times slower", false),
-		userfaultfd(),
+		verdict("userfaultfd", tracking(), "WP_ASYNC: memory can be tracked while the target runs", "memory cannot be tracked while the target runs; dumps work", false),
 		verdict("pidfd_getfd", pidfdGetfd(), "open files can be asked for what they hold", "no dump of programs with pipes or sockets that hold data", true),
 		criu(ctx),
 	}
@@ -56,7 +56,9 @@ func verdict(name string, err error, good, follows string, needed bool) Feature 
 
 func kernel() Feature {
 	var u unix.Utsname
-	unix.Uname(&u)
+	if err := unix.Uname(&u); err != nil {
+		return verdict("kernel", err, "", "unknown", true)
+	}
 	f := Feature{Name: "kernel", OK: runtime.GOARCH == "amd64", Needed: true,
 		Detail: "Linux " + unix.ByteSliceToString(u.Release[:]) + ", " + runtime.GOARCH}
 	if !f.OK {
@@ -109,15 +111,6 @@ func capabilities() Feature {
 	return f
 }
 
-func userfaultfd() Feature {
-	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)
-	if errno != 0 {
-		return verdict("userfaultfd", errno, "", "memory cannot be tracked while the target runs; dumps work", false)
-	}
-	unix.Close(int(fd))
-	return Feature{Name: "userfaultfd", OK: true, Detail: "memory can be tracked while the target runs"}
-}
-
 func pidfdGetfd() error {
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
@@ -140,5 +133,5 @@ func criu(ctx context.Context) Feature {
 	if err != nil {
 		return verdict("criu", err, "", "fastcr restore does not work", false)
 	}
-	return Feature{Name: "criu", OK: true, Detail: fmt.Sprintf("%s, version %d.%d", c.Path, c.Major, c.Minor)}
+	return Feature{Name: "criu", OK: true, Detail: c.Path + ", version " + c.Version}
 }

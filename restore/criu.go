@@ -34,9 +34,9 @@ type NoCriuError struct {
 func (e *NoCriuError) Error() string {
 	s := fmt.Sprintf("criu %d.%d or newer is needed", needMajor, needMinor)
 	if len(e.Found) == 0 {
-		return s + ", none was found: install the package criu (Debian 13 has 4.1), or set FASTCR_CRIU to its path"
+		return s + ", none was found: install the package criu, or set FASTCR_CRIU to its path"
 	}
-	return s + ": " + strings.Join(e.Found, ", ") + "; install a newer one (Debian 13 has 4.1), or set FASTCR_CRIU to its path"
+	return s + ": " + strings.Join(e.Found, ", ") + "; install a newer one, or set FASTCR_CRIU to its path"
 }
 
 // Find looks for a criu that is new enough and starts: FASTCR_CRIU and nothing else if it

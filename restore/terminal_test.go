@@ -101,6 +101,7 @@ exit 7
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { unix.Kill(pid, unix.SIGKILL) })
 	img := dump(t, criu, pid, "-j")
 	first.shows(t, "shell: 137") // killed
 	for _, c := range []struct{ typed, heard, end string }{
@@ -165,6 +166,7 @@ func TestJobControl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { unix.Kill(pid, unix.SIGKILL) })
 	img := dump(t, criu, pid, "-j")
 	first.shows(t, "Killed")
 
