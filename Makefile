@@ -11,9 +11,9 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.release=$(VERSION))
 build: ## bin/fastcr, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/fastcr ./cmd/fastcr
 
-generate: ## compile bpf/ again (clang 14)
+generate: ## compile bpf/ and the guardian again (clang 14)
 	scripts/setup-build generate
-	$(GO) generate ./loader
+	$(GO) generate ./freeze ./loader
 
 demo: build ## dump and restore a counting program before your eyes
 	scripts/setup-build test
@@ -32,7 +32,7 @@ lint: check-generated ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-check-generated: ## the committed BPF objects are those of their sources
+check-generated: ## the committed BPF objects and guardian are those of their sources
 	scripts/check-generated
 
 fmt: ## gofmt everything

@@ -70,10 +70,7 @@ func (r *run) prepareHeld() (err error) {
 		return err
 	}
 	r.log.info("prepare", "%d pages, memory for them is ready", r.memory.pages())
-	if err := r.session.Rearm(); err != nil {
-		return err
-	}
-	return r.hold.Ready()
+	return r.session.Rearm()
 }
 
 // checkRoot wants the tree that was read to be the one that was asked for.

@@ -123,7 +123,7 @@ func (h *Hold) Release() error {
 }
 
 // dissolve moves everything in and below the temporary cgroup dir back to origin
-// and removes it. It serves Release as well as the guardian. Processes that fork
+// and removes it, as the guardian does by itself. Processes that fork
 // meanwhile are moved too, those that end are waited for.
 func dissolve(dir, origin string, patience time.Duration) error {
 	deadline := time.Now().Add(patience)

@@ -17,7 +17,7 @@ const spin = 5 * time.Millisecond
 // error the tree runs: tasks that did not freeze in time are named by a
 // *TimeoutError, a root that is gone is a *TargetError.
 func (h *Hold) Freeze() error {
-	if err := h.Ready(); err != nil {
+	if err := h.ready(); err != nil {
 		return err
 	}
 	h.attended = false
@@ -43,16 +43,11 @@ func (h *Hold) Freeze() error {
 	return nil
 }
 
-// Ready waits until the guardian is up, and is an error if it is not any more:
-// what is frozen would stay so if fastcr were killed. Freeze asks it too; a
-// caller that measures the freeze asks before, when there is nothing left to do
-// beside which the guardian could start.
-func (h *Hold) Ready() error {
+// ready is an error if the guardian is not there any more: what is frozen would
+// stay so if fastcr were killed.
+func (h *Hold) ready() error {
 	if len(h.groups) == 0 {
 		return fmt.Errorf("freeze of pid %d: released already", h.opts.Root)
-	}
-	if err := h.guardian.confirm(); err != nil {
-		return fmt.Errorf("freeze of pid %d: %w", h.opts.Root, err)
 	}
 	if h.poll(h.guardian.socket) {
 		return fmt.Errorf("freeze of pid %d: the guardian has died", h.opts.Root)

@@ -194,8 +194,7 @@ func (g *group) grown() (bool, error) {
 }
 
 // cgroupsBelow lists the directories of the cgroups below dir, each before those
-// below it. (Not with path/filepath: that package is initialized after all of
-// protobuf, and the guardian with it.)
+// below it.
 func cgroupsBelow(dir string) (below []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {

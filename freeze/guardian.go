@@ -4,139 +4,146 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// guardianName is argv[0] of the guardian, a second run of fastcr's own binary,
-// and the name of the process.
+// guardianName is argv[0] of the guardian and the name of the process.
 const guardianName = "fastcr-guardian"
 
-// guardianBinary is what a guardian runs: this program, be its file removed.
-var guardianBinary = "/proc/self/exe"
+// answerWithin is how long a guardian may take to answer on a busy machine, in
+// seconds. It takes less than a millisecond.
+const answerWithin = 10
 
-// Descriptors of the guardian beside the standard ones, which are /dev/null.
-const (
-	guardianSocket = 3 // to fastcr
-	guardianPidfd  = 4 // of fastcr
-)
-
-// confirmWithin is how long a guardian may take to start on a busy machine.
-const confirmWithin = 10 * time.Second
-
-// guardian is fastcr's side. The socket's other end is the guardian's alone, and
+// guardian is fastcr's side of guardian/guardian.c, the process that thaws the
+// target if fastcr dies. The socket's other end is the guardian's alone, and
 // this end fastcr's, so that each learns of the other's death.
 type guardian struct {
-	socket  int           // SOCK_SEQPACKET; one byte comes back for each message
-	watched int           // messages that were not answered yet
-	spawned chan struct{} // closed when process and err are known
-	process *os.Process
-	err     error
-	answer  [1]byte
+	socket int // SOCK_SEQPACKET; one byte comes back for each message
+	pid    int // fastcr's own child, so that the number stays its own until it is waited for
 }
 
 // startGuardian starts a guardian out of reach of what may befall fastcr: in a
 // session of its own, where the terminal's signals do not reach it, and in the
 // hierarchy's topmost cgroup that can be seen, so that it outlives fastcr's own
-// service or container being killed. It goes on while that takes its time.
+// service or container being killed.
 func startGuardian(ms mounts) (*guardian, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	g, err := spawnGuardian(ms)
 	if err != nil {
-		return nil, fmt.Errorf("start guardian: socketpair: %w", err)
-	}
-	limit := unix.NsecToTimeval(confirmWithin.Nanoseconds())
-	if err := unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
-		unix.Close(pair[0])
-		unix.Close(pair[1])
 		return nil, fmt.Errorf("start guardian: %w", err)
 	}
-	g := &guardian{socket: pair[0], spawned: make(chan struct{})}
-	go func() {
-		theirs := os.NewFile(uintptr(pair[1]), "guardian socket")
-		g.process, g.err = spawnGuardian(theirs, ms)
-		theirs.Close()
-		close(g.spawned)
-	}()
 	return g, nil
 }
 
-func spawnGuardian(socket *os.File, ms mounts) (*os.Process, error) {
+func spawnGuardian(ms mounts) (_ *guardian, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	defer unix.Close(pair[1])
+	g := &guardian{socket: pair[0]}
+	defer func() {
+		if err != nil {
+			unix.Close(g.socket)
+		}
+	}()
+	limit := unix.Timeval{Sec: answerWithin}
+	if err := unix.SetsockoptTimeval(g.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+		return nil, err
+	}
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("pidfd_open of fastcr: %w", err)
 	}
-	pidfd := os.NewFile(uintptr(self), "pidfd")
-	defer pidfd.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	defer unix.Close(self)
+	null, err := openAt("/dev", "null", unix.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	defer null.Close()
-	attr := &os.ProcAttr{
+	defer unix.Close(null)
+	program, err := programFile()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(program)
+	attr := &syscall.ProcAttr{
 		Dir:   "/",
-		Files: []*os.File{null, null, null, socket, pidfd},
-		// One thread is enough, and the runtime need not keep files open
-		// to learn of more.
-		Env: []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0"},
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		Env:   []string{},
+		Files: []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(pair[1]), uintptr(self)},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
-	top, err := unix.Open(ms[0].dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		defer unix.Close(top)
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, top
-		if p, err := os.StartProcess(guardianBinary, []string{guardianName}, attr); err == nil {
-			return p, nil
-		}
-		// Not there: the topmost cgroup of a namespace may have controllers,
-		// and then no processes.
-		attr.Sys.UseCgroupFD = false
-	}
-	return os.StartProcess(guardianBinary, []string{guardianName}, attr)
+	g.pid, err = execIn(ms[0].dir, "/proc/self/fd/"+strconv.Itoa(program), attr)
+	return g, err
 }
 
-// watch tells the guardian of a cgroup before it is made or frozen.
-func (g *guardian) watch(c *group) error {
-	if <-g.spawned; g.err != nil {
-		return fmt.Errorf("start guardian: %w", g.err)
+// programFile is the guardian's program as a file in memory.
+func programFile() (int, error) {
+	fd, err := unix.MemfdCreate(guardianName, unix.MFD_CLOEXEC|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3 each of them can be executed
+		fd, err = unix.MemfdCreate(guardianName, unix.MFD_CLOEXEC)
 	}
+	if err != nil {
+		return -1, fmt.Errorf("memfd_create (sysctl vm.memfd_noexec must be below 2): %w", err)
+	}
+	if _, err := unix.Write(fd, guardianProgram); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("write its program: %w", err)
+	}
+	return fd, nil
+}
+
+// execIn starts a program in the cgroup at dir, or in fastcr's own where that
+// takes no processes: the topmost cgroup of a namespace may have controllers.
+func execIn(dir, path string, attr *syscall.ProcAttr) (int, error) {
+	argv := []string{guardianName}
+	cgroup, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(cgroup)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cgroup
+		if pid, err := syscall.ForkExec(path, argv, attr); err == nil {
+			return pid, nil
+		}
+		attr.Sys.UseCgroupFD = false
+	}
+	return syscall.ForkExec(path, argv, attr)
+}
+
+// watch tells the guardian of a cgroup before it is made or frozen, and waits
+// until it has been understood.
+func (g *guardian) watch(c *group) error {
 	origin := ""
 	if c.temporary {
 		origin = c.origin
 	}
 	if err := unix.Send(g.socket, []byte(c.dir+"\x00"+origin), unix.MSG_NOSIGNAL); err != nil {
-		return fmt.Errorf("tell guardian of %s: %w", c.dir, err)
+		return fmt.Errorf("tell guardian (pid %d) of %s: %w", g.pid, c.dir, err)
 	}
-	g.watched++
-	return nil
-}
-
-// confirm waits until the guardian has understood all that it was told. It runs
-// just before the freeze, long after: there is nothing left to wait for then.
-func (g *guardian) confirm() error {
-	for g.watched > 0 {
-		n, err := unix.Read(g.socket, g.answer[:])
-		if errors.Is(err, unix.EINTR) {
+	var answer [1]byte
+	for {
+		switch n, err := unix.Read(g.socket, answer[:]); {
+		case errors.Is(err, unix.EINTR):
 			continue
+		case err != nil:
+			return fmt.Errorf("wait for guardian (pid %d): %w", g.pid, err)
+		case n == 0:
+			return fmt.Errorf("guardian (pid %d) has died", g.pid)
+		case answer[0] == 0:
+			return fmt.Errorf("guardian (pid %d) has no room for %s: the tree is in too many cgroups", g.pid, c.dir)
+		default:
+			return nil
 		}
-		if err == nil && n == 0 {
-			err = errors.New("it has died")
-		}
-		if err != nil {
-			return fmt.Errorf("wait for guardian (pid %d): %w", g.process.Pid, err)
-		}
-		g.watched--
 	}
-	return nil
 }
 
 // dismiss ends the guardian; there is nothing left to guard.
 func (g *guardian) dismiss() {
-	if <-g.spawned; g.err == nil {
-		_ = g.process.Kill() // an error says that it has ended
-		// It never runs again; its memory need not be waited for.
-		go func() { _, _ = g.process.Wait() }()
+	_ = unix.Kill(g.pid, unix.SIGKILL) // an error says that it has ended
+	for {
+		if _, err := unix.Wait4(g.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
 	}
 	unix.Close(g.socket)
 }

@@ -54,7 +54,6 @@ func Prepare(ctx context.Context, opts Options) (*Hold, error) {
 	if h.rootFD, err = openTarget(opts.Root); err != nil {
 		return nil, err
 	}
-	// It starts while the tree is listed.
 	if h.guardian, err = startGuardian(ms); err == nil {
 		err = h.prepare(ctx)
 	}

@@ -106,7 +106,6 @@ func watchLeaks(t testing.TB) func() {
 	fds := openFDs()
 	return func() {
 		t.Helper()
-		// The guardian's pidfd is closed when it has been waited for.
 		eventually(t, fmt.Sprintf("%d descriptors are open again", fds), func() bool { return openFDs() <= fds })
 		if l := temporaries(t); len(l) > 0 {
 			t.Errorf("cgroups left behind: %v", l)

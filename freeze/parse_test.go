@@ -178,17 +178,3 @@ func TestIsStuck(t *testing.T) {
 		}
 	}
 }
-
-func TestParseWatch(t *testing.T) {
-	if w, ok := parseWatch([]byte("/a\tb\nc\x00/d")); !ok || w != (watched{"/a\tb\nc", "/d"}) {
-		t.Fatalf("%+v %v", w, ok)
-	}
-	if w, ok := parseWatch([]byte("/a\x00")); !ok || w != (watched{"/a", ""}) {
-		t.Fatalf("%+v %v", w, ok)
-	}
-	for _, bad := range []string{"", "/a", "\x00/d"} {
-		if w, ok := parseWatch([]byte(bad)); ok {
-			t.Errorf("%q: %+v", bad, w)
-		}
-	}
-}

@@ -14,7 +14,7 @@ import (
 const pfKthread = 0x00200000
 
 // stat is what is needed of /proc/PID/stat. procfs has a parser too, but its
-// regular expressions would be compiled in every guardian before it starts.
+// regular expressions would be compiled at every start of fastcr.
 type stat struct {
 	comm    string
 	state   byte

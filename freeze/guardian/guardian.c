@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The guardian: what thaws a held tree if fastcr dies.
+ *
+ * A frozen cgroup stays frozen when its freezer is gone. So fastcr starts this
+ * program before it holds anything, and tells it of every cgroup first. It has no
+ * libc, no heap and no threads: it runs 1 ms after it was started, takes 16 KiB,
+ * and nothing that ends fastcr (a signal, the terminal, the OOM killer) ends it.
+ *
+ * Descriptors: 3 is a SOCK_SEQPACKET socket to fastcr, 4 a pidfd of fastcr. A message
+ * is "DIR\0ORIGIN", the directory of a cgroup and, if it is a temporary one, that of the
+ * cgroup that its tasks came from. Each is answered by a byte: 1 noted, 0 no room.
+ * When fastcr is gone the cgroups are thawed, their tasks moved back and the
+ * temporary ones removed. The exit code is 0 if all that was done.
+ */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/prctl.h>
+#include <linux/time_types.h>
+
+#include "syscall.h"
+
+enum { SOCKET = 3, PIDFD = 4 };
+
+#define RESCUE_FOR 60		/* seconds that it tries to put things back */
+#define PAUSE 1000000		/* nanoseconds between two tries */
+
+/* What it was told: "DIR\0ORIGIN\0" one behind the other. */
+static char list[1 << 20];
+static size_t used;
+
+static size_t length(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+static int equal(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
+/* join makes "dir/name" in path, and tells whether it fits. */
+static int join(char path[PATH_MAX], const char *dir, const char *name)
+{
+	size_t d = length(dir), n = length(name);
+
+	if (d + 1 + n + 1 > PATH_MAX)
+		return 0;
+	if (path != dir)
+		copy(path, dir, d);
+	path[d] = '/';
+	copy(path + d + 1, name, n + 1);
+	return 1;
+}
+
+static int open_in(const char *dir, const char *name, int flags)
+{
+	char path[PATH_MAX];
+
+	if (!join(path, dir, name))
+		return -ENAMETOOLONG;
+	return sys_open(path, flags | O_CLOEXEC);
+}
+
+/* note keeps a message of n bytes, and tells whether there was room. */
+static int note(const char *message, size_t n)
+{
+	if (used + n + 1 > sizeof(list))
+		return 0;
+	copy(list + used, message, n);
+	used += n;
+	list[used++] = 0;
+	return 1;
+}
+
+/* move writes one pid to a cgroup.procs. A task that has ended need not move. */
+static int move(int procs, unsigned pid)
+{
+	char text[16];
+	size_t at = sizeof(text);
+	long r;
+
+	do
+		text[--at] = '0' + pid % 10;
+	while (pid /= 10);
+	r = sys_write(procs, text + at, sizeof(text) - at);
+	return r > 0;
+}
+
+/*
+ * evacuate moves the processes of dir to origin, and returns how many. 0 in
+ * cgroup.procs is a process of another pid namespace: written it would mean us.
+ */
+static int evacuate(const char *dir, const char *origin)
+{
+	int from = open_in(dir, "cgroup.procs", O_RDONLY), to, moved = 0;
+	static char text[64 << 10];
+	long n, i;
+	unsigned pid = 0;
+
+	if (from < 0)
+		return 0;
+	to = open_in(origin, "cgroup.procs", O_WRONLY);
+	/* Moving changes what is read: once is enough, there will be a next try. */
+	n = to < 0 ? 0 : sys_read(from, text, sizeof(text));
+	for (i = 0; i < n; i++) {
+		if (text[i] != '\n') {
+			pid = pid * 10 + (text[i] - '0');
+			continue;
+		}
+		if (pid)
+			moved += move(to, pid);
+		pid = 0;
+	}
+	if (to >= 0)
+		sys_close(to);
+	sys_close(from);
+	return moved;
+}
+
+/*
+ * empty moves what is in and below the cgroup path to origin and removes it, once.
+ * path is as it was when it returns. It tells how many processes were moved.
+ */
+static int empty(char path[PATH_MAX], const char *origin)
+{
+	char entries[2048];
+	size_t end = length(path);
+	int moved = evacuate(path, origin);
+	int dir = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long n, i;
+
+	while (dir >= 0 && (n = sys_getdents(dir, entries, sizeof(entries))) > 0) {
+		for (i = 0; i < n; i += ((struct dirent *)(entries + i))->reclen) {
+			struct dirent *e = (struct dirent *)(entries + i);
+
+			if (e->type != DT_DIR || equal(e->name, ".") || equal(e->name, ".."))
+				continue;
+			if (join(path, path, e->name))
+				moved += empty(path, origin);
+			path[end] = 0;
+		}
+	}
+	if (dir >= 0)
+		sys_close(dir);
+	sys_rmdir(path);
+	return moved;
+}
+
+static long long seconds(void)
+{
+	struct __kernel_timespec now;
+
+	sys_clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* dissolve empties and removes a temporary cgroup: tasks may fork and end meanwhile. */
+static int dissolve(const char *dir, const char *origin, long long until)
+{
+	struct __kernel_timespec pause = { .tv_nsec = PAUSE };
+	static char path[PATH_MAX];
+	int fd, moved;
+
+	copy(path, dir, length(dir) + 1);
+	for (;;) {
+		moved = empty(path, origin);
+		fd = sys_open(dir, O_PATH | O_CLOEXEC);
+		if (fd == -ENOENT)
+			return 0;
+		if (fd >= 0)
+			sys_close(fd);
+		if (seconds() > until)
+			return 1;
+		if (!moved)
+			sys_nanosleep(&pause);
+	}
+}
+
+/* rescue thaws first: that is what the tasks wait for. */
+static int rescue(void)
+{
+	long long until = seconds() + RESCUE_FOR;
+	int code = 0, fd;
+	char *at, *origin;
+
+	for (at = list; at < list + used; at = origin + length(origin) + 1) {
+		origin = at + length(at) + 1;
+		fd = open_in(at, "cgroup.freeze", O_WRONLY);
+		if (fd < 0)
+			continue; /* not made yet, or removed already */
+		code |= sys_write(fd, "0", 1) != 1;
+		sys_close(fd);
+	}
+	for (at = list; at < list + used; at = origin + length(origin) + 1) {
+		origin = at + length(at) + 1;
+		if (*origin)
+			code |= dissolve(at, origin, until);
+	}
+	return code;
+}
+
+/* listen takes what fastcr tells until it is gone. */
+static int listen(void)
+{
+	static char message[2 * PATH_MAX];
+	struct pollfd fds[] = { { .fd = SOCKET, .events = POLLIN }, { .fd = PIDFD, .events = POLLIN } };
+	char answer;
+	long n;
+
+	for (;;) {
+		if (sys_poll(fds, 2) < 0)
+			return 2;
+		/* All that was sent is read, even when fastcr is dead already. */
+		if (fds[0].revents) {
+			n = sys_read(SOCKET, message, sizeof(message));
+			if (n == -ECONNRESET)
+				continue; /* it died with an answer unread; messages may follow */
+			if (n <= 0)
+				return rescue();
+			answer = note(message, n);
+			sys_write(SOCKET, &answer, 1);
+		} else if (fds[1].revents) {
+			return rescue();
+		}
+	}
+}
+
+__attribute__((noreturn)) void start(void)
+{
+	sys_block_signals();
+	/* A pipe of fastcr's parent held open here would keep somebody waiting. */
+	sys_close_range(PIDFD + 1, ~0u);
+	sys_prctl(PR_SET_NAME, "fastcr-guardian");
+	sys_exit(listen());
+}
