@@ -154,15 +154,20 @@ type Timerfd struct {
 }
 
 // Inotify is an inotify instance's watches.
-type Inotify struct{ Watches []InotifyWatch }
+type Inotify struct {
+	Watches []InotifyWatch
+	Queued  uint32 // events that wait to be read; the image format has no place for them
+}
 
-// InotifyWatch is one watch; Handle is filled from fdinfo.
+// InotifyWatch is one watch. FSPath is what the loader knows; Path and Handle are
+// filled by package objects, which knows the mounts.
 type InotifyWatch struct {
 	WD         int32
 	Mask       uint32 // IN_*
 	Ino        uint64
 	SDev       uint32 // s_dev in the kernel's encoding
-	HandleType int32
+	FSPath     string // of the inode from its file system's root, "" when it has no name
+	HandleType int32  // with Handle, what name_to_handle_at(2) gives
 	Handle     []byte
 	Path       string
 }

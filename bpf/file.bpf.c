@@ -118,7 +118,7 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		emit_epoll(seq, &s->walk, 0, WATCHES_FIRST);
 		break;
 	case FILE_INOTIFY:
-		emit_inotify(seq, &s->walk, 0, MARKS_FIRST);
+		emit_inotify(seq, &s->walk, s->text, 0, MARKS_FIRST);
 		break;
 	case FILE_MEMFD:
 		emit_memfd(seq, file);
@@ -232,7 +232,7 @@ int more_file(struct bpf_iter__task *ctx)
 		emit_epoll(seq, &s->walk, c->next, WATCHES_MORE);
 		break;
 	case REC_FILE_MARK:
-		emit_inotify(seq, &s->walk, c->next, MARKS_MORE);
+		emit_inotify(seq, &s->walk, s->text, c->next, MARKS_MORE);
 		break;
 	case REC_FILE_LOCK:
 		emit_locks(seq, &s->walk, c->skip, LOCKS_MORE);

@@ -4,17 +4,73 @@
 #define FASTCR_FILE_INOTIFY_H
 
 #include "file_list.h"
+#include "path.h"
 
 DEFINE_EMIT(file_mark)
 
-#define MARKS_FIRST 200
-#define MARKS_MORE 500
+#define NAME_MOST 256 /* bytes, NAME_MAX and a final 0 */
+#define NAMES_MOST 1024 /* directories deep */
+#define ALIASES_MOST 16
 
-static __always_inline void emit_mark(struct seq_file *seq, struct list_walk *w, struct fsnotify_mark *m)
+/* Bytes a call, after which one more mark with its names fits. */
+#define MARKS_FIRST 16000
+#define MARKS_MORE 28000
+
+/* One name, and to the directory that it is in. */
+static long name_step(__u32 i, struct list_ctx *c)
 {
+	struct list_walk *w = c->w;
+	struct dentry *d = (void *)w->at, *parent = BPF_CORE_READ(d, d_parent);
+	__u64 len = w->len;
+	long n;
+
+	if (parent == d || !parent || len > PATH_MOST - NAME_MOST)
+		return 1;
+	n = bpf_probe_read_kernel_str(c->text + len, NAME_MOST, BPF_CORE_READ(d, d_name.name));
+	if (n <= 0)
+		return 1;
+	w->len = len + n;
+	w->at = (__u64)parent;
+	return 0;
+}
+
+/* To a name that is not deleted. */
+static long alias_step(__u32 i, struct list_ctx *c)
+{
+	struct dentry *d = (void *)c->w->at;
+
+	if (!d || BPF_CORE_READ(d, d_hash.pprev) || BPF_CORE_READ(d, d_parent) == d)
+		return 1;
+	c->w->at = (__u64)BPF_CORE_READ(d, d_u.d_alias.next);
+	if (c->w->at)
+		c->w->at -= bpf_core_field_offset(struct dentry, d_u.d_alias);
+	return 0;
+}
+
+/* The names of an inode into text; false when it has none that leads to the root. */
+static __always_inline bool read_names(struct list_ctx *c, struct inode *inode)
+{
+	struct list_walk *w = c->w;
+
+	w->len = 0;
+	w->at = (__u64)BPF_CORE_READ(inode, i_dentry.first);
+	if (!w->at)
+		return false;
+	w->at -= bpf_core_field_offset(struct dentry, d_u.d_alias);
+	bpf_loop(ALIASES_MOST, alias_step, c, 0);
+	if (!w->at)
+		return false;
+	bpf_loop(NAMES_MOST, name_step, c, 0);
+	return w->at == (__u64)BPF_CORE_READ(inode, i_sb, s_root);
+}
+
+static __always_inline void emit_mark(struct list_ctx *c, struct fsnotify_mark *m)
+{
+	struct list_walk *w = c->w;
 	struct file_mark r = { .head = { REC_FILE_MARK, sizeof(r) }, .file = w->file };
 	struct inotify_inode_mark *im = (void *)m - bpf_core_field_offset(struct inotify_inode_mark, fsn_mark);
 	struct inode *inode = mark_inode(BPF_CORE_READ(m, connector));
+	__u64 size = 0;
 
 	if (!inode)
 		return; /* the watched file goes */
@@ -24,8 +80,18 @@ static __always_inline void emit_mark(struct seq_file *seq, struct list_walk *w,
 	r.flags = BPF_CORE_READ(m, flags);
 	r.ino = BPF_CORE_READ(inode, i_ino);
 	r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	emit_file_mark(seq, &r);
-	w->n++;
+	r.queued = BPF_CORE_READ(m, group, q_len);
+	r.named = read_names(c, inode);
+	if (r.named) {
+		r.names_len = w->len;
+		size = (w->len + 7) & ~7ULL;
+	}
+	r.head.len = sizeof(r) + size;
+	emit_file_mark(c->seq, &r);
+	barrier_var(size);
+	if (size && size <= PATH_MOST)
+		bpf_seq_write(c->seq, c->text, size);
+	w->n += sizeof(r) + size;
 }
 
 static long inotify_step(__u32 i, struct list_ctx *c)
@@ -43,19 +109,19 @@ static long inotify_step(__u32 i, struct list_ctx *c)
 		return 1;
 	}
 	w->next = next;
-	emit_mark(c->seq, w, m);
+	emit_mark(c, m);
 	return 0;
 }
 
-/* Emits at most most watches, from the list entry next on. */
-static __noinline int emit_inotify(struct seq_file *seq, struct list_walk *w, __u64 next, __u64 most)
+/* Emits watches in about most bytes, from the list entry next on. */
+static __noinline int emit_inotify(struct seq_file *seq, struct list_walk *w, char *text, __u64 next, __u64 most)
 {
-	struct list_ctx c = { .seq = seq, .w = w };
+	struct list_ctx c = { .seq = seq, .w = w, .text = text };
 	struct fsnotify_group *group;
 	struct list_head *head;
 	struct file *file;
 
-	if (!w)
+	if (!w || !text)
 		return 0;
 	file = (void *)w->file;
 	group = BPF_CORE_READ(file, private_data);

@@ -27,7 +27,8 @@ struct list_walk {
 	__u64 object;	  /* whose list it is */
 	__u64 head, next; /* addresses in it */
 	__u64 place, skip; /* entries */
-	__u64 n, most;	   /* entries written in this call */
+	__u64 n, most;	   /* entries written in this call; bytes where they have names */
+	__u64 at, len;	   /* the dentry whose name is next, and bytes of names */
 	__u32 state;
 	__u32 changed; /* enum list_change */
 };
@@ -35,6 +36,7 @@ struct list_walk {
 struct list_ctx {
 	struct seq_file *seq;
 	struct list_walk *w;
+	char *text; /* PATH_MOST bytes for names */
 };
 
 static __always_inline void list_more(struct seq_file *seq, const struct list_walk *w, __u32 type, __u64 next, __u64 skip)

@@ -187,8 +187,11 @@ struct hlist_bl_node {
 	struct hlist_bl_node *next, **pprev;
 };
 
+struct dentry;
+
 struct super_block {
 	__u32 s_dev;
+	struct dentry *s_root;
 	unsigned long s_blocksize; /* bytes */
 	unsigned long s_magic;
 };
@@ -209,6 +212,7 @@ struct inode {
 	struct pipe_inode_info *i_pipe;
 	struct file_lock_context *i_flctx;
 	struct fsnotify_mark_connector *i_fsnotify_marks;
+	struct hlist_head i_dentry;
 };
 
 struct dentry {
@@ -216,6 +220,9 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
 };
 
 struct vfsmount {
@@ -668,6 +675,7 @@ struct unix_sock {
 };
 
 struct fsnotify_group {
+	unsigned int q_len; /* events */
 	struct list_head marks_list;
 };
 

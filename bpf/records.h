@@ -380,7 +380,11 @@ struct file_watch {
 	__u32 dev, __reserved; /* s_dev */
 };
 
-/* REC_FILE_MARK: what an inotify instance watches (struct inotify_inode_mark). */
+/*
+ * REC_FILE_MARK: what an inotify instance watches (struct inotify_inode_mark).
+ * names_len bytes follow, padded to 8: the inode's name, that of its directory
+ * and so on up to the root of the file system, each with a final 0.
+ */
 struct file_mark {
 	struct rec_head head;
 	__u64 item, file; /* addresses of the mark and of the inotify's own file */
@@ -388,6 +392,9 @@ struct file_mark {
 	__u32 dev; /* s_dev */
 	__s32 wd;
 	__u32 mask, flags; /* fsnotify_mark's */
+	__u32 named;	   /* it has a name, or is the root */
+	__u32 names_len;
+	__u32 queued, __reserved; /* events that the instance has waiting */
 };
 
 enum file_lock_class {

@@ -23,6 +23,8 @@ type contents struct {
 	pipes  map[uint64]*fastcr.PipeContent
 	queues map[uint64]*fastcr.SocketQueue
 	ghosts map[[2]uint64]*fastcr.GhostContent
+
+	watched map[watchKey]fastcr.InotifyWatch // with their paths
 }
 
 func (r *run) prepareContents() (err error) {
@@ -32,6 +34,10 @@ func (r *run) prepareContents() (err error) {
 	c.pipes = map[uint64]*fastcr.PipeContent{}
 	c.queues = map[uint64]*fastcr.SocketQueue{}
 	c.ghosts = map[[2]uint64]*fastcr.GhostContent{}
+	c.watched = map[watchKey]fastcr.InotifyWatch{}
+	if err := r.nameWatches(r.look); err != nil {
+		return err
+	}
 	scratch := pipeScratch
 	for _, f := range r.look.Files {
 		if p, ok := f.Detail.(*fastcr.Pipe); ok {

@@ -29,6 +29,9 @@ func (r *run) encode() (err error) {
 	if err := r.contents.covers(r.tree); err != nil {
 		return err
 	}
+	if err := r.nameWatches(r.tree); err != nil {
+		return err
+	}
 	own, err := readCgroups(os.Getpid())
 	if err != nil {
 		return err

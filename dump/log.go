@@ -58,6 +58,7 @@ func (l *logger) print(level int, stage, format string, args ...any) {
 }
 
 func (l *logger) info(stage, format string, args ...any) { l.print(levelInfo, stage, format, args...) }
+func (l *logger) warn(stage, format string, args ...any) { l.print(levelWarn, stage, format, args...) }
 func (l *logger) err(stage, format string, args ...any)  { l.print(levelError, stage, format, args...) }
 
 func (l *logger) close() {

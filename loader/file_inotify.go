@@ -1,6 +1,9 @@
 package loader
 
 import (
+	"slices"
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
@@ -15,7 +18,7 @@ const (
 // decodeMark is one struct inotify_inode_mark. Of its mask only what
 // inotify_add_watch(2) takes is kept.
 func decodeMark(rec []byte, b *builder) error {
-	r, _, err := view[fileFileMark](rec)
+	r, names, err := view[fileFileMark](rec)
 	if err != nil {
 		return err
 	}
@@ -30,6 +33,18 @@ func decodeMark(rec []byte, b *builder) error {
 		mask |= unix.IN_ONESHOT
 	}
 	_, d := detail[fastcr.Inotify](b, r.File)
-	d.Watches = append(d.Watches, fastcr.InotifyWatch{WD: r.Wd, Mask: mask, Ino: r.Ino, SDev: r.Dev})
+	d.Queued = r.Queued
+	w := fastcr.InotifyWatch{WD: r.Wd, Mask: mask, Ino: r.Ino, SDev: r.Dev}
+	if r.Named != 0 {
+		w.FSPath = joinNames(names[:min(int(r.NamesLen), len(names))])
+	}
+	d.Watches = append(d.Watches, w)
 	return nil
+}
+
+// joinNames makes a path of names that end in 0, the last component first.
+func joinNames(names []byte) string {
+	parts := strings.Split(strings.TrimSuffix(string(names), "\x00"), "\x00")
+	slices.Reverse(parts)
+	return "/" + strings.Join(parts, "/")
 }

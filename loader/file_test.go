@@ -345,6 +345,32 @@ func checkInotify(o *opened) {
 	if len(want) == 0 {
 		o.t.Errorf("%s: nothing is watched", o.name)
 	}
+	names := childInodes(o.t)
+	for _, w := range d.Watches {
+		// The file system may be mounted somewhere, and may be mounted in part.
+		name := names[w.Ino]
+		if w.FSPath == "" || !strings.HasSuffix(name, w.FSPath) && !strings.HasSuffix(w.FSPath, name) {
+			o.t.Errorf("%s: watch %d is called %q, is %q", o.name, w.WD, w.FSPath, name)
+		}
+	}
+}
+
+// childInodes are the paths of the files in the child's directory, and its own.
+func childInodes(t *testing.T) map[uint64]string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(childDir(), "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inodes := map[uint64]string{}
+	for _, name := range append(names, childDir()) {
+		var st unix.Stat_t
+		if err := unix.Lstat(name, &st); err != nil {
+			t.Fatal(err)
+		}
+		inodes[st.Ino] = name
+	}
+	return inodes
 }
 
 // checkLocks compares with the lock lines of fdinfo, which has the locks that

@@ -50,13 +50,17 @@ type fileFileMark struct {
 		Type uint32
 		Len  uint32
 	}
-	Item  uint64
-	File  uint64
-	Ino   uint64
-	Dev   uint32
-	Wd    int32
-	Mask  uint32
-	Flags uint32
+	Item     uint64
+	File     uint64
+	Ino      uint64
+	Dev      uint32
+	Wd       int32
+	Mask     uint32
+	Flags    uint32
+	Named    uint32
+	NamesLen uint32
+	Queued   uint32
+	Reserved uint32
 }
 
 type fileFileMemfd struct {
@@ -179,6 +183,8 @@ type fileFileScratch struct {
 		Skip    uint64
 		N       uint64
 		Most    uint64
+		At      uint64
+		Len     uint64
 		State   uint32
 		Changed uint32
 	}

@@ -1,0 +1,116 @@
+package objects
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// Mounts are the mounts of a mount namespace, in the order of /proc/PID/mountinfo.
+type Mounts []Mount
+
+// Mount is one mount: what part of which file system is where.
+type Mount struct {
+	SDev  uint32 // s_dev in the kernel's encoding
+	Root  string // the part of the file system, "/" for all of it
+	Point string
+}
+
+// ReadMounts reads the mounts that fastcr itself sees.
+func ReadMounts() (Mounts, error) {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseMounts(info)
+}
+
+// parseMounts parses mountinfo (proc_pid_mountinfo(5)).
+func parseMounts(info []byte) (Mounts, error) {
+	var m Mounts
+	lines := bufio.NewScanner(bytes.NewReader(info))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) < 5 {
+			return nil, fmt.Errorf("mountinfo: line %q is too short", lines.Text())
+		}
+		major, minor, ok := strings.Cut(f[2], ":")
+		a, errA := strconv.ParseUint(major, 10, 12)
+		b, errB := strconv.ParseUint(minor, 10, 20)
+		if !ok || errA != nil || errB != nil {
+			return nil, fmt.Errorf("mountinfo: %q is no device", f[2])
+		}
+		m = append(m, Mount{SDev: uint32(a<<20 | b), Root: unescape(f[3]), Point: unescape(f[4])})
+	}
+	return m, lines.Err()
+}
+
+// unescape turns \040 and its like back into the characters that they stand for.
+func unescape(s string) string {
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				out = append(out, byte(c))
+				i += 3
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// paths are where a file system's path may be seen, the newest mount first.
+func (m Mounts) paths(sdev uint32, fsPath string) (paths []string) {
+	for i := len(m) - 1; i >= 0; i-- {
+		if m[i].SDev != sdev {
+			continue
+		}
+		rest, ok := strings.CutPrefix(fsPath, strings.TrimSuffix(m[i].Root, "/"))
+		if !ok || rest != "" && rest[0] != '/' {
+			continue
+		}
+		path := strings.TrimSuffix(m[i].Point, "/") + rest
+		if path != "/" {
+			path = strings.TrimSuffix(path, "/")
+		}
+		if path == "" {
+			path = "/"
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// NameWatch fills a watch's Path, by which the restored program finds what it
+// watches, and Handle. An error says that no mount shows it.
+func (m Mounts) NameWatch(w *fastcr.InotifyWatch) error {
+	if w.FSPath == "" {
+		return fmt.Errorf("inode %d of device %#x has no name", w.Ino, w.SDev)
+	}
+	paths := m.paths(w.SDev, w.FSPath)
+	for _, path := range paths {
+		var st unix.Stat_t
+		if unix.Lstat(path, &st) != nil || st.Ino != w.Ino {
+			continue
+		}
+		w.Path = path
+		if h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, path, 0); err == nil {
+			w.HandleType, w.Handle = h.Type(), h.Bytes()
+		}
+		return nil
+	}
+	if len(paths) == 0 {
+		return fmt.Errorf("%s of device %#x is on no mount", w.FSPath, w.SDev)
+	}
+	return fmt.Errorf("%s does not lead to inode %d of device %#x: something is mounted over it, or it was renamed", paths[0], w.Ino, w.SDev)
+}
