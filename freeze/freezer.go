@@ -43,6 +43,28 @@ func (h *Hold) Freeze() error {
 	return nil
 }
 
+// Rehearse does what Freeze, Members and Thaw do, except for the freeze: what
+// runs for the first time costs page faults, which the frozen tree would wait for.
+func (h *Hold) Rehearse() error {
+	if err := h.ready(); err != nil {
+		return err
+	}
+	for _, g := range h.groups {
+		if _, err := g.has(frozenLine, h.scratch); err != nil {
+			return h.gone(err)
+		}
+		if !g.temporary {
+			continue // somebody else may have frozen it just now
+		}
+		if err := g.set(thawed); err != nil {
+			return h.gone(err)
+		}
+	}
+	_, err := h.Members()
+	h.attended = false
+	return err
+}
+
 // ready is an error if the guardian is not there any more: what is frozen would
 // stay so if fastcr were killed.
 func (h *Hold) ready() error {
