@@ -50,6 +50,7 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	if err := checkCaps(); err != nil {
 		return nil, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	go images.Warm() // while the kernel moves the target to its cgroup
 	var err error
 	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
@@ -73,6 +74,10 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 		r.log.info("dump", "the target changed under the look: once more")
 	}
 }
+
+// gcPercent has the garbage collector leave a small program's dump alone: it would
+// run three times, beside and in the way of what the dump waits for.
+const gcPercent = 400
 
 // attempts is how often a dump is tried when the target changes between the look
 // and the freeze in a way that the preparation does not fit.

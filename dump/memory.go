@@ -32,8 +32,8 @@ type procMemory struct {
 }
 
 // slack is how much more than the look saw is prefaulted, in bytes: a sixteenth
-// and a little.
-func slack(bytes uint64) uint64 { return bytes/16 + 4<<20 }
+// and a little. Beyond it a page costs a fault in the freeze.
+func slack(bytes uint64) uint64 { return bytes/16 + 512<<10 }
 
 func (r *run) prepareMemory() error {
 	m := &r.memory

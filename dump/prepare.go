@@ -18,14 +18,22 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.own, err = ownNamespaces(); err != nil {
 		return err
 	}
-	if r.loader, err = loader.Load(loader.Options{}); err != nil {
+	loaded := make(chan error, 1)
+	go func() { // while the kernel moves the target to its cgroup
+		var err error
+		r.loader, err = loader.Load(loader.Options{})
+		loaded <- err
+	}()
+	r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout})
+	if e := <-loaded; e == nil {
+		r.closeLater(r.loader.Close)
+	} else if err == nil {
+		return joinRelease(e, r.hold)
+	}
+	if err != nil {
 		return err
 	}
-	r.closeLater(r.loader.Close)
 	r.log.info("prepare", "programs loaded, pinned before: %v", r.loader.Pinned())
-	if r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout}); err != nil {
-		return err
-	}
 	r.log.info("prepare", "%d processes held", len(r.hold.Pids()))
 	if err := r.prepareHeld(); err != nil {
 		return joinRelease(err, r.hold)

@@ -32,8 +32,10 @@ func NewBuffer(reserve, ready uint64, workers int) (*Buffer, error) {
 	}
 	skip := roundUp(addressOf(all), hugePage) - addressOf(all)
 	b := &Buffer{all: all, mem: all[skip : skip+reserve]}
-	// Without huge pages it works too, slower. The target's memory has no place in a core dump of ours.
-	_ = unix.Madvise(all, unix.MADV_HUGEPAGE)
+	if ready >= hugePage {
+		_ = unix.Madvise(all, unix.MADV_HUGEPAGE) // without them it works too, slower
+	}
+	// The target's memory has no place in a core dump of ours.
 	_ = unix.Madvise(all, unix.MADV_DONTDUMP)
 	if err := populate(b.mem[:ready], workers); err != nil {
 		b.Free()
@@ -44,6 +46,9 @@ func NewBuffer(reserve, ready uint64, workers int) (*Buffer, error) {
 
 // populate touches memory for writing, in parallel (MADV_POPULATE_WRITE, 5.14).
 func populate(mem []byte, workers int) error {
+	if len(mem) <= hugePage {
+		workers = 1
+	}
 	share := int(roundUp(uint64(len(mem))/uint64(max(workers, 1))+1, hugePage))
 	var wg sync.WaitGroup
 	var once sync.Once
