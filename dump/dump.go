@@ -51,7 +51,6 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 		return nil, err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	go images.Warm() // while the kernel moves the target to its cgroup
 	var err error
 	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/freeze"
+	"github.com/fastcr/fastcr/images"
 	"github.com/fastcr/fastcr/loader"
 	"github.com/fastcr/fastcr/memory"
 )
@@ -23,6 +24,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		var err error
 		r.loader, err = loader.Load(loader.Options{})
 		loaded <- err
+		images.Warm()
 	}()
 	r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout})
 	if e := <-loaded; e == nil {
