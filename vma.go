@@ -88,3 +88,9 @@ type PathRef struct {
 	MntID        int32  // as in fdinfo
 	Atime, Mtime int64  // nanoseconds since the epoch
 }
+
+// OtherNames says that a deleted file can be reached by another name.
+func (p *PathRef) OtherNames() bool {
+	const format, dir = 0o170000, 0o040000 // S_IFMT, S_IFDIR
+	return p.Deleted && p.Nlink > 0 && p.Mode&format != dir
+}

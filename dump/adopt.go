@@ -28,5 +28,5 @@ func (r *run) adopt(pids []int) error {
 	for pid, c := range more {
 		r.cgroups[pid] = c
 	}
-	return r.openGhosts(tree)
+	return r.openDeleted(tree)
 }

@@ -1,9 +1,6 @@
 package dump
 
 import (
-	"errors"
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
@@ -24,7 +21,9 @@ type contents struct {
 	queues map[uint64]*fastcr.SocketQueue
 	ghosts map[[2]uint64]*fastcr.GhostContent
 
-	watched map[watchKey]fastcr.InotifyWatch // with their paths
+	links     map[[2]uint64]*objects.Link      // of deleted files that have other names
+	keepLinks bool                             // the images need them
+	watched   map[watchKey]fastcr.InotifyWatch // with their paths
 }
 
 func (r *run) prepareContents() (err error) {
@@ -34,6 +33,7 @@ func (r *run) prepareContents() (err error) {
 	c.pipes = map[uint64]*fastcr.PipeContent{}
 	c.queues = map[uint64]*fastcr.SocketQueue{}
 	c.ghosts = map[[2]uint64]*fastcr.GhostContent{}
+	c.links = map[[2]uint64]*objects.Link{}
 	c.watched = map[watchKey]fastcr.InotifyWatch{}
 	if err := r.nameWatches(r.look); err != nil {
 		return err
@@ -48,62 +48,7 @@ func (r *run) prepareContents() (err error) {
 		return err
 	}
 	r.closeLater(c.close)
-	return r.openGhosts(r.look)
-}
-
-// openGhosts opens every deleted file that the tree has, to be read in the freeze.
-func (r *run) openGhosts(t *fastcr.Tree) error {
-	for _, p := range t.Processes {
-		for i := range p.Files {
-			fd := &p.Files[i]
-			if k := fd.File.Kind; k != fastcr.KindRegular {
-				continue
-			}
-			if err := r.openGhost(p.PID, fd.Num, fd.File.Path, func() (*objects.Ghost, error) {
-				return r.contents.asker.OpenGhost(p.PID, fd.Num, fd.File.Path)
-			}); err != nil {
-				return err
-			}
-		}
-		for i := range p.VMAs {
-			v := &p.VMAs[i]
-			if v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared {
-				continue
-			}
-			if err := r.openGhost(p.PID, -1, v.Path, func() (*objects.Ghost, error) {
-				return objects.OpenMappedGhost(p.PID, v.Start, v.End, v.Path)
-			}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// openGhost opens one file if it is deleted, regular and not open yet; larger
-// than --ghost-limit is refused.
-func (r *run) openGhost(pid, fd int, p fastcr.PathRef, open func() (*objects.Ghost, error)) error {
-	key := [2]uint64{p.Dev, p.Ino}
-	if !p.Deleted || p.Mode&unix.S_IFMT != unix.S_IFREG || r.contents.opened[key] != nil {
-		return nil
-	}
-	if p.Nlink > 0 {
-		return &fastcr.RefusedError{PID: pid, FD: fd, Object: p.Path,
-			Reason: "is deleted but has other names", Advice: "close it, or restore its name"}
-	}
-	if p.Size > r.opts.GhostLimit {
-		return &fastcr.RefusedError{PID: pid, FD: fd, Object: p.Path,
-			Reason: fmt.Sprintf("is a deleted file of %d bytes", p.Size), Advice: "raise --ghost-limit"}
-	}
-	g, err := open()
-	if isGone(err) || errors.Is(err, unix.EBADF) {
-		return nil // closed or ended since: the freeze will show
-	}
-	if err != nil {
-		return err
-	}
-	r.contents.opened[key] = g
-	return nil
+	return r.openDeleted(r.look)
 }
 
 // ask reads pipes, socket queues and deleted files of the frozen tree.
@@ -147,27 +92,10 @@ func (c *contents) one(f loader.SeenFile) error {
 	return err
 }
 
-// covers tells whether every deleted file of the frozen tree was read.
-func (c *contents) covers(t *fastcr.Tree) error {
-	var err error
-	check := func(pid int, p *fastcr.PathRef) {
-		if p.Deleted && p.Mode&unix.S_IFMT == unix.S_IFREG && c.ghosts[[2]uint64{p.Dev, p.Ino}] == nil {
-			err = errors.Join(err, fmt.Errorf("pid %d: %s was deleted: the tree %w", pid, p.Path, errChanged))
-		}
-	}
-	for _, p := range t.Processes {
-		for i := range p.Files {
-			if f := p.Files[i].File; f.Kind == fastcr.KindRegular {
-				check(p.PID, &f.Path)
-			}
-		}
-	}
-	return err
-}
-
 func (c *contents) close() {
 	c.asker.Close()
 	for _, g := range c.opened {
 		g.Close()
 	}
+	c.removeLinks()
 }

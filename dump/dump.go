@@ -188,6 +188,7 @@ func (r *run) finish() error {
 	if err := r.dir.Commit(); err != nil {
 		return err
 	}
+	r.contents.keepLinks = true
 	if err := r.opts.writePidFile(); err != nil {
 		return err
 	}

@@ -26,6 +26,8 @@ type EncodeOptions struct {
 	BuildID bool     // --file-validation buildid
 	// Ghosts are the contents of deleted files by device and inode.
 	Ghosts map[[2]uint64]*fastcr.GhostContent
+	// Links are the temporary names of deleted files that have others, by device and inode.
+	Links map[[2]uint64]string
 	// Pipes are the contents of pipes and FIFOs by inode number.
 	Pipes map[uint64]*fastcr.PipeContent
 	// Queues are the receive queues of unix sockets by inode number.

@@ -22,6 +22,7 @@ type fileTable struct {
 	paths   map[pathKey]uint32     // files known by path only: mapped ones, directories
 	entries []*fdinfo.FileEntry
 	ghosts  ghostTable
+	links   map[string]uint32 // temporary names of deleted files
 	ttys    ttyTable
 }
 
@@ -34,7 +35,7 @@ type pathKey struct {
 
 func newFileTable(opts EncodeOptions) *fileTable {
 	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
-		ghosts: newGhostTable(opts.Ghosts), ttys: ttyTable{}}
+		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}}
 }
 
 func (t *fileTable) next() uint32 {
@@ -67,7 +68,7 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 		return fmt.Errorf("file %q (device %x, inode %d) has no absolute path", p.Path, p.Dev, p.Ino)
 	}
 	if p.Deleted {
-		if err := t.ghosts.remap(id, p); err != nil {
+		if err := t.remap(id, p); err != nil {
 			return err
 		}
 	}

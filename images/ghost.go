@@ -3,7 +3,9 @@ package images
 import (
 	"fmt"
 
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
 	ghost_file "github.com/checkpoint-restore/go-criu/v8/crit/images/ghost-file"
+	"github.com/checkpoint-restore/go-criu/v8/crit/images/regfile"
 	remap_file_path "github.com/checkpoint-restore/go-criu/v8/crit/images/remap-file-path"
 	criu_time "github.com/checkpoint-restore/go-criu/v8/crit/images/time"
 	"golang.org/x/sys/unix"
@@ -21,6 +23,30 @@ type ghostTable struct {
 
 func newGhostTable(contents map[[2]uint64]*fastcr.GhostContent) ghostTable {
 	return ghostTable{contents: contents, ids: map[[2]uint64]uint32{}}
+}
+
+// remap says where the deleted file of the entry id is found: in the images, or by
+// the temporary name that it was given because it has others.
+func (t *fileTable) remap(id uint32, p fastcr.PathRef) error {
+	if !p.OtherNames() {
+		return t.ghosts.remap(id, p)
+	}
+	name, ok := t.opts.Links[[2]uint64{p.Dev, p.Ino}]
+	if !ok {
+		return fmt.Errorf("deleted file %s: it has other names, and none was made for the restore", p.Path)
+	}
+	link, ok := t.links[name]
+	if !ok {
+		link = t.next()
+		t.links[name] = link
+		t.add(fdinfo.FdTypes_REG, link, &fdinfo.FileEntry{Reg: &regfile.RegFileEntry{
+			Id: &link, Flags: u32(0), Pos: u64(0), Fown: ownerEntry(fastcr.FileOwner{}), Name: &name,
+		}})
+	}
+	t.ghosts.remaps = append(t.ghosts.remaps, &remap_file_path.RemapFilePathEntry{
+		OrigId: &id, RemapId: &link, RemapType: remap_file_path.RemapType_LINKED.Enum(),
+	})
+	return nil
 }
 
 // remap says that the file entry id is a ghost.

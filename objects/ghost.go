@@ -49,15 +49,24 @@ func openGhost(proc string, path fastcr.PathRef) (*Ghost, error) {
 	return &Ghost{Dev: path.Dev, Ino: path.Ino, Path: path.Path, fd: fd}, nil
 }
 
+// Used is how much of its disk the file takes, in bytes.
+func (g *Ghost) Used() (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(g.fd, &st); err != nil {
+		return 0, fmt.Errorf("stat deleted file %s: %w", g.Path, err)
+	}
+	return uint64(st.Blocks) * 512, nil
+}
+
 // Read returns the file's data extents; holes are left out (SEEK_DATA, SEEK_HOLE).
-// More than limit bytes of size is an error.
+// A file that takes more than limit bytes on its disk is an error.
 func (g *Ghost) Read(limit uint64) (*fastcr.GhostContent, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(g.fd, &st); err != nil {
 		return nil, fmt.Errorf("stat deleted file %s: %w", g.Path, err)
 	}
-	if uint64(st.Blocks)*512 > limit && uint64(st.Size) > limit {
-		return nil, fmt.Errorf("deleted file %s has %d bytes, more than --ghost-limit %d", g.Path, st.Size, limit)
+	if used := uint64(st.Blocks) * 512; used > limit {
+		return nil, fmt.Errorf("deleted file %s has %d bytes, more than --ghost-limit %d", g.Path, used, limit)
 	}
 	c := &fastcr.GhostContent{}
 	for off := int64(0); off < st.Size; {

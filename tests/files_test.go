@@ -1,10 +1,45 @@
 package tests
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 func TestInotify(t *testing.T) {
 	runCase(t, Case{Name: "watches", Source: "inotify"})
 	runCase(t, Case{Name: "queued events", Source: "inotify", Args: []string{"queued"}})
 	runCase(t, Case{Name: "deleted", Source: "inotify", Args: []string{"deleted"}, CRIUCannot: "it loses the watch",
 		Refused: []string{"inotify", "watch 1", "deleted", "remove the watch"}})
+}
+
+func TestFiles(t *testing.T) {
+	runCase(t, Case{Name: "opened in every way", Source: "files", Args: []string{"opened"}, Once: true})
+	runCase(t, Case{Name: "5,000", Source: "files", Args: []string{"many"}})
+	runCase(t, Case{Name: "directories", Source: "files", Args: []string{"dirs"}})
+	runCase(t, Case{Name: "deleted directory", Source: "files", Args: []string{"rmdirs"}})
+	runCase(t, Case{Name: "devices", Source: "files", Args: []string{"devices"}})
+	runCase(t, Case{Name: "shared", Source: "files", Args: []string{"shared"}})
+}
+
+func TestDeletedFiles(t *testing.T) {
+	runCase(t, Case{Name: "ghosts", Source: "files", Args: []string{"ghosts"}})
+	runCase(t, Case{Name: "with another name", Source: "files", Args: []string{"links"}, DumpFlags: []string{"--link-remap"},
+		CRIUCannot: "with -R it removes the link that its images need", Undisturbed: func(t *testing.T, r *Run) {
+			links, err := filepath.Glob(filepath.Join(r.work, "link_remap.*"))
+			if err != nil || len(links) != 2 {
+				t.Errorf("the temporary names are %v, %v", links, err)
+			}
+			for _, l := range links {
+				if r.counter == 1 { // these images will never be restored
+					os.Remove(l)
+				}
+			}
+		}})
+	runCase(t, Case{Name: "with another name, not allowed", Source: "files", Args: []string{"links"},
+		Refused: []string{"/name", "other names", "--link-remap"}})
+	// What was linked before the refusal is taken back.
+	runCase(t, Case{Name: "too big", Source: "files", Args: []string{"links and big"}, DumpFlags: []string{"--link-remap", "--ghost-limit", "100K"},
+		Refused: []string{"/big", "409600 bytes", "--ghost-limit"}})
+	runCase(t, Case{Name: "not too big", Source: "files", Args: []string{"ghosts"}, DumpFlags: []string{"--ghost-limit", "20K"}})
 }

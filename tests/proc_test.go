@@ -79,11 +79,22 @@ func lookProcess(s state, pid int, root bool) {
 	for _, fd := range names(dir + "/fd") {
 		l, _ := os.Readlink(filepath.Join(dir, "fd", fd))
 		info := keyed(filepath.Join(dir, "fdinfo", fd))
-		put("fd "+fd, fmt.Sprintf("%s pos %s flags %s", inode.ReplaceAllString(l, ""), info["pos"], info["flags"]))
+		l = strings.Replace(inode.ReplaceAllString(l, ""), ".cr_link (deleted)", " (deleted)", 1) // its name is taken: criu's other one
+		put("fd "+fd, fmt.Sprintf("%s pos %s flags %s", l, info["pos"], withoutTmpfile(info["flags"])))
 	}
 	for _, tid := range names(dir + "/task") {
 		lookThread(put, filepath.Join(dir, "task", tid), tid)
 	}
+}
+
+// withoutTmpfile takes out what criu does not restore of an open file's flags:
+// O_TMPFILE and, with it, O_DIRECTORY.
+func withoutTmpfile(flags string) string {
+	n, err := strconv.ParseUint(flags, 8, 32)
+	if err != nil {
+		return flags
+	}
+	return fmt.Sprintf("0%o", n&^unix.O_TMPFILE)
 }
 
 func lookThread(put func(string, string), dir, tid string) {
