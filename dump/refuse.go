@@ -3,6 +3,7 @@ package dump
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fastcr/fastcr"
 )
@@ -172,6 +173,9 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 		if len(f.Locks) > 0 && !r.opts.FileLocks {
 			r.add(p.PID, fd.Num, f.Path.Path, "holds a file lock", "give --file-locks")
 		}
+		if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
+			r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
+		}
 		switch d := f.Detail.(type) {
 		case *fastcr.UnixSocket:
 			r.checkUnix(p, fd, d)
@@ -216,6 +220,10 @@ func (r *refusal) checkEpoll(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Epoll) 
 			r.add(p.PID, fd.Num, "eventpoll", fmt.Sprintf("watches descriptor %d, whose file is open nowhere in the tree", w.FD), "")
 		}
 	}
+}
+
+func hasLease(f *fastcr.File) bool {
+	return slices.ContainsFunc(f.Locks, func(l fastcr.FileLock) bool { return l.Class == fastcr.LockLease })
 }
 
 func (r *refusal) hasFile(id fastcr.KObj) bool {

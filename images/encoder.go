@@ -62,6 +62,12 @@ type Encoder struct {
 
 // NewEncoder prepares to encode tree.
 func NewEncoder(tree *fastcr.Tree, opts EncodeOptions) *Encoder {
+	e := newEncoder(tree, opts)
+	e.files.leased = leasedFiles(tree)
+	return e
+}
+
+func newEncoder(tree *fastcr.Tree, opts EncodeOptions) *Encoder {
 	return &Encoder{
 		tree: tree, opts: opts,
 		vm: newObjectIDs(), fdTables: newObjectIDs(), fs: newObjectIDs(), sighand: newObjectIDs(),

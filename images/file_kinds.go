@@ -49,7 +49,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 }
 
 func encodeRegular(t *fileTable, id uint32, f *fastcr.File) error {
-	return t.addRegular(id, f.Path, f.Flags, f.Pos, f.Owner)
+	return t.addRegular(id, f.Path, f.Flags, f.Pos, f.Owner, false)
 }
 
 func encodeEventfd(t *fileTable, id uint32, f *fastcr.File) error {

@@ -31,7 +31,7 @@ func encodeFIFO(t *fileTable, id uint32, f *fastcr.File) error {
 		return err
 	}
 	reg := t.next()
-	if err := t.addRegular(reg, f.Path, f.Flags, 0, f.Owner); err != nil {
+	if err := t.addRegular(reg, f.Path, f.Flags, 0, f.Owner, false); err != nil {
 		return err
 	}
 	t.add(fdinfo.FdTypes_FIFO, id, &fdinfo.FileEntry{Fifo: &fifo.FifoEntry{Id: &id, PipeId: u32(d.ID), RegfId: &reg}})

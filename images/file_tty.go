@@ -67,7 +67,7 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 		infoID++
 	}
 	reg := t.next()
-	if err := t.addRegular(reg, f.Path, f.Flags, f.Pos, f.Owner); err != nil {
+	if err := t.addRegular(reg, f.Path, f.Flags, f.Pos, f.Owner, false); err != nil {
 		return err
 	}
 	t.add(fdinfo.FdTypes_TTY, id, &fdinfo.FileEntry{Tty: &tty.TtyFileEntry{

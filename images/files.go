@@ -22,6 +22,7 @@ type fileTable struct {
 	paths   map[pathKey]uint32     // files known by path only: mapped ones, directories
 	entries []*fdinfo.FileEntry
 	ghosts  ghostTable
+	leased  map[[2]uint64]bool    // files that the tree has a lease on, by device and inode
 	links   map[string]uint32 // temporary names of deleted files
 	ttys    ttyTable
 }
@@ -55,7 +56,7 @@ func (t *fileTable) path(p fastcr.PathRef, flags uint32) (uint32, error) {
 		return id, nil
 	}
 	id := t.next()
-	if err := t.addRegular(id, p, flags, 0, fastcr.FileOwner{}); err != nil {
+	if err := t.addRegular(id, p, flags, 0, fastcr.FileOwner{}, true); err != nil {
 		return 0, err
 	}
 	t.paths[key] = id
@@ -63,7 +64,9 @@ func (t *fileTable) path(p fastcr.PathRef, flags uint32) (uint32, error) {
 }
 
 // addRegular adds a file, directory or device that is opened by its path (reg_file_entry).
-func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos uint64, owner fastcr.FileOwner) error {
+// A build id is looked for in mapped files and programs only: who opens somebody's data
+// files breaks leases.
+func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos uint64, owner fastcr.FileOwner, mapped bool) error {
 	if p.Path == "" || p.Path[0] != '/' {
 		return fmt.Errorf("file %q (device %x, inode %d) has no absolute path", p.Path, p.Dev, p.Ino)
 	}
@@ -75,7 +78,7 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 	reg := &regfile.RegFileEntry{Id: &id, Flags: &flags, Pos: &pos, Fown: ownerEntry(owner), Name: &p.Path, Mode: &p.Mode}
 	if p.Mode&unix.S_IFMT == unix.S_IFREG && flags&(unix.O_ACCMODE|unix.O_APPEND) != unix.O_WRONLY|unix.O_APPEND {
 		reg.Size = &p.Size
-		if t.opts.BuildID && !p.Deleted {
+		if t.opts.BuildID && !p.Deleted && (mapped || p.Mode&0o111 != 0) && !t.leased[[2]uint64{p.Dev, p.Ino}] {
 			reg.BuildId = buildID(p)
 		}
 	}
@@ -86,9 +89,6 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 // buildID is the ELF build id by which a restore recognizes a program or library,
 // nothing for other files.
 func buildID(p fastcr.PathRef) []uint32 {
-	if p.Mode&0o111 == 0 && p.Size > 64<<20 {
-		return nil
-	}
 	f, err := os.Open(p.Path)
 	if err != nil {
 		return nil

@@ -6,10 +6,13 @@ import (
 	"github.com/fastcr/fastcr"
 )
 
-// CRIU's lock classes: those of struct file_lock's flags.
+// CRIU's lock classes; not those of struct file_lock's flags.
 var lockFlags = map[fastcr.LockClass]uint32{
-	fastcr.LockPOSIX: 1, fastcr.LockFlock: 2, fastcr.LockLease: 32, fastcr.LockOFD: 1024,
+	fastcr.LockPOSIX: 1, fastcr.LockFlock: 2, fastcr.LockOFD: 4, fastcr.LockLease: 8,
 }
+
+// leaseBreaking is set in a lease's type when the rest is what it is to become.
+const leaseBreaking = 4
 
 // offsetMax is the kernel's OFFSET_MAX, the end of a lock that has none.
 const offsetMax = 1<<63 - 1
@@ -45,6 +48,23 @@ func lockEntry(pid, fd int, l *fastcr.FileLock) *file_lock.FileLockEntry {
 	if l.End < offsetMax {
 		length = int64(l.End) - start + 1
 	}
+	typ := l.Type
+	if l.Breaking {
+		typ = l.Target | leaseBreaking
+	}
 	p, n := int32(pid), int32(fd)
-	return &file_lock.FileLockEntry{Flag: u32(lockFlags[l.Class]), Type: u32(l.Type), Pid: &p, Fd: &n, Start: &start, Len: &length}
+	return &file_lock.FileLockEntry{Flag: u32(lockFlags[l.Class]), Type: &typ, Pid: &p, Fd: &n, Start: &start, Len: &length}
+}
+
+// leasedFiles are the files that the tree has a lease on, by device and inode.
+func leasedFiles(t *fastcr.Tree) map[[2]uint64]bool {
+	leased := map[[2]uint64]bool{}
+	for _, f := range t.Files {
+		for i := range f.Locks {
+			if f.Locks[i].Class == fastcr.LockLease {
+				leased[[2]uint64{f.Path.Dev, f.Path.Ino}] = true
+			}
+		}
+	}
+	return leased
 }

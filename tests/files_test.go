@@ -43,3 +43,20 @@ func TestDeletedFiles(t *testing.T) {
 		Refused: []string{"/big", "409600 bytes", "--ghost-limit"}})
 	runCase(t, Case{Name: "not too big", Source: "files", Args: []string{"ghosts"}, DumpFlags: []string{"--ghost-limit", "20K"}})
 }
+
+func TestPipes(t *testing.T) {
+	runCase(t, Case{Name: "pipes", Source: "pipes", Args: []string{"pipes"}})
+	runCase(t, Case{Name: "one end closed", Source: "pipes", Args: []string{"ends"}})
+	runCase(t, Case{Name: "between processes", Source: "pipes", Args: []string{"family"}})
+	runCase(t, Case{Name: "FIFOs", Source: "pipes", Args: []string{"fifos"}})
+}
+
+func TestFileLocks(t *testing.T) {
+	lock := []string{"--file-locks"}
+	for _, part := range []string{"locks", "leases", "breaking"} {
+		runCase(t, Case{Name: part, Source: "locks", Args: []string{part}, DumpFlags: lock, RestoreFlags: lock})
+	}
+	runCase(t, Case{Name: "not allowed", Source: "locks", Args: []string{"locks"}, Refused: []string{"/ex", "/posix", "file lock", "--file-locks"}})
+	runCase(t, Case{Name: "leases, not allowed", Source: "locks", Args: []string{"leases"}, Refused: []string{"/read", "file lock", "--file-locks"}})
+	runCase(t, Case{Name: "a deleted file's lease", Source: "locks", Args: []string{"deleted"}, DumpFlags: lock, Refused: []string{"/gone", "lease"}})
+}
