@@ -13,6 +13,7 @@ type VMA struct {
 	Shm       ShmID   // the shmem object of a shared anonymous mapping
 	OpenFlags uint32  // f_flags of the mapped file
 	HugePage  uint64  // bytes of a page, of a hugetlb mapping (VMHugeTLB)
+	Forked    bool    // since a fork, its anonymous pages may be another process's too
 }
 
 // VMAKind tells how CRIU treats a mapping (its VMA_AREA_*/VMA_* status bits follow from it).

@@ -263,8 +263,14 @@ struct anon_vma_name {
 	char name[1];
 };
 
+struct anon_vma {
+	struct anon_vma *parent;
+	unsigned long num_children;
+};
+
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
+	struct anon_vma *anon_vma;
 	const void *vm_ops;
 	unsigned long vm_flags;
 	unsigned long vm_pgoff;

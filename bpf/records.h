@@ -246,6 +246,7 @@ struct vma_rec {
 	__u64 start, end, flags; /* flags: vm_flags as they are */
 	__u64 pgoff;             /* pages */
 	__u64 file;              /* address; a REC_VMA_FILE came before */
+	__u64 forked;            /* its anonymous pages may be another process's too */
 };
 
 /* REC_VMA_FILE: a mapped file, before the first mapping of it in a row; path.len bytes of path follow. */

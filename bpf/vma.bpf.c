@@ -95,6 +95,21 @@ static __always_inline __u64 fill_name(struct vma_scratch *s, const char *name)
 	return len > NAME_MOST ? 0 : len;
 }
 
+/*
+ * Since a fork, of this process or its parent, private pages may be another's too: an
+ * anon_vma has a parent then (a first one is its own), or children (a first one counts
+ * itself). num_children came with 5.19 (2555283eb40d).
+ */
+static __always_inline __u64 is_forked(struct vm_area_struct *v)
+{
+	struct anon_vma *a = v->anon_vma;
+
+	if (!a)
+		return 0;
+	a = plain(struct anon_vma, a);
+	return a->parent != a || !bpf_core_field_exists(a->num_children) || a->num_children > 1;
+}
+
 SEC("iter/task_vma")
 int dump_vma(struct bpf_iter__task_vma *ctx)
 {
@@ -125,6 +140,7 @@ int dump_vma(struct bpf_iter__task_vma *ctx)
 	s->rec.flags = v->vm_flags;
 	s->rec.pgoff = v->vm_pgoff;
 	s->rec.file = (__u64)file;
+	s->rec.forked = is_forked(v);
 	s->rec.name_len = 0;
 	name = name_of(v);
 	if (name)

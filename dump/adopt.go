@@ -1,6 +1,10 @@
 package dump
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/fastcr/fastcr/memory"
+)
 
 // adopt prepares, inside the freeze, what prepare could not know of: the memory
 // of processes that were forked or called execve after the look. It costs the tree a few hundred
@@ -11,6 +15,9 @@ func (r *run) adopt(pids []int) error {
 		return err
 	}
 	for _, p := range tree.Processes {
+		if pm := r.memory.of(p.PID); pm != nil {
+			pm.forked = memory.Forked(p.VMAs) // it may be a parent now
+		}
 		if !slices.Contains(pids, p.PID) || p.MM == nil {
 			continue
 		}

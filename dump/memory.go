@@ -29,6 +29,7 @@ type procMemory struct {
 	scanner *memory.Scanner
 	source  *memory.Source
 	areas   []memory.Range // to be scanned: nearly all of the address space
+	forked  []memory.Range // where it may share pages with processes that were forked
 }
 
 // slack is how much more than the look saw is prefaulted, in bytes: a sixteenth
@@ -92,7 +93,7 @@ func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
 		pm.scanner.Close()
 		return nil, err
 	}
-	pm.areas = memory.Areas(p.VMAs)
+	pm.areas, pm.forked = memory.Areas(p.VMAs), memory.Forked(p.VMAs)
 	if err := pm.scan(); err != nil {
 		pm.close()
 		return nil, err
@@ -101,6 +102,7 @@ func (r *run) addMemory(p *fastcr.Process) (*procMemory, error) {
 	grown := make([]memory.Run, len(pm.source.Runs), len(pm.source.Runs)*5/4+1024)
 	copy(grown, pm.source.Runs)
 	pm.source.Runs = grown
+	pm.source.Cow = slices.Grow(pm.source.Cow, len(pm.source.Cow)/4)
 	r.memory.procs = append(r.memory.procs, pm)
 	r.memory.sources = append(r.memory.sources, pm.source)
 	return pm, r.addShared(p)
@@ -161,8 +163,11 @@ func (r *run) addShared(p *fastcr.Process) error {
 
 // scan finds the process's pages now.
 func (pm *procMemory) scan() error {
-	runs, err := pm.scanner.Scan(pm.areas, pm.source.Runs[:0])
-	pm.source.Runs = runs
+	var err error
+	if pm.source.Runs, err = pm.scanner.Scan(pm.areas, pm.source.Runs[:0]); err != nil {
+		return err
+	}
+	pm.source.Cow, err = pm.scanner.Cow(pm.source.Runs, pm.forked, pm.source.Cow[:0])
 	return err
 }
 

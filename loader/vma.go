@@ -73,7 +73,7 @@ func decodeVMA(rec []byte, b *builder) error {
 }
 
 func (b *builder) vma(r *vmaVmaRec, text []byte) (fastcr.VMA, error) {
-	v := fastcr.VMA{Start: r.Start, End: r.End, File: fastcr.KObj(r.File), Name: string(text[:min(int(r.NameLen), len(text))])}
+	v := fastcr.VMA{Start: r.Start, End: r.End, File: fastcr.KObj(r.File), Forked: r.Forked != 0, Name: string(text[:min(int(r.NameLen), len(text))])}
 	for i := range vmFlags {
 		if r.Flags&vmFlags[i].kernel != 0 {
 			v.Flags |= vmFlags[i].ours

@@ -10,6 +10,7 @@ import (
 // Bits of a /proc/PID/pagemap entry (Documentation/admin-guide/mm/pagemap.rst).
 const (
 	pmFrame   = 1<<55 - 1 // of a page in memory; of a swapped one: type and offset
+	pmAlone   = 1 << 56   // mapped once
 	pmUffdWP  = 1 << 57
 	pmGuard   = 1 << 58 // 6.14
 	pmFile    = 1 << 61
@@ -103,13 +104,22 @@ func decodeEntries(entries []byte, start uint64, class func(uint64, zeroFrames) 
 // scanEntries reads the entries of [start, end), which is mapped, and appends the wanted pages.
 func (s *Scanner) scanEntries(start, end uint64, class func(uint64, zeroFrames) pageClass, dst []Run) ([]Run, error) {
 	for start < end {
-		want := min(uint64(len(s.entries)), (end-start)/PageSize*8)
-		n, err := unix.Pread(s.pagemap, s.entries[:want], int64(start/PageSize*8))
-		if err != nil || n < 8 {
-			return dst, fmt.Errorf("read pagemap of %d at %#x: %w", s.pid, start, orEOF(err))
+		entries, err := s.readEntries(start, end)
+		if err != nil {
+			return dst, err
 		}
-		dst, s.Guards = decodeEntries(s.entries[:n/8*8], start, class, s.zeros, dst, s.Guards)
-		start += uint64(n/8) * PageSize
+		dst, s.Guards = decodeEntries(entries, start, class, s.zeros, dst, s.Guards)
+		start += uint64(len(entries)/8) * PageSize
 	}
 	return dst, nil
+}
+
+// readEntries reads some of the entries of [start, end), at least one.
+func (s *Scanner) readEntries(start, end uint64) ([]byte, error) {
+	want := min(uint64(len(s.entries)), (end-start)/PageSize*8)
+	n, err := unix.Pread(s.pagemap, s.entries[:want], int64(start/PageSize*8))
+	if err != nil || n < 8 {
+		return nil, fmt.Errorf("read pagemap of %d at %#x: %w", s.pid, start, orEOF(err))
+	}
+	return s.entries[:n/8*8], nil
 }

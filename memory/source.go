@@ -3,14 +3,16 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"sort"
 
 	"golang.org/x/sys/unix"
 )
 
 // Source is where pages come from: a process, or an object that is read as a file.
 type Source struct {
-	PID  int   // of an object: of the process that it was opened through
-	Runs []Run // ascending; what Copy copies
+	PID  int     // of an object: of the process that it was opened through
+	Runs []Run   // ascending; what Copy copies
+	Cow  []Range // ascending; what of Runs other processes share, see Scanner.Cow
 
 	fd     int  // of /proc/PID/mem, or of the object
 	object bool // Runs are offsets into fd
@@ -52,15 +54,54 @@ func (s *Source) String() string {
 
 // read fills dst with the pages that iovs name. iovs is used up.
 func (s *Source) read(dst []byte, iovs []unix.RemoteIovec, local *[1]unix.Iovec) error {
-	if s.object {
-		for _, iov := range iovs {
-			if err := s.readObject(dst[:iov.Len], int64(iov.Base)); err != nil {
-				return err
-			}
-			dst = dst[iov.Len:]
-		}
-		return nil
+	if !s.object && len(s.Cow) == 0 {
+		return s.readOwn(dst, iovs, local)
 	}
+	for i, iov := range iovs {
+		var err error
+		if s.object {
+			err = s.readObject(dst[:iov.Len], int64(iov.Base))
+		} else {
+			err = s.readForked(dst[:iov.Len], iovs[i:i+1], local)
+		}
+		if err != nil {
+			return err
+		}
+		dst = dst[iov.Len:]
+	}
+	return nil
+}
+
+// readForked reads the pages that one iov names, those in Cow through /proc/PID/mem.
+func (s *Source) readForked(dst []byte, iov []unix.RemoteIovec, local *[1]unix.Iovec) error {
+	at := uint64(iov[0].Base)
+	i := sort.Search(len(s.Cow), func(i int) bool { return s.Cow[i].End > at })
+	for len(dst) > 0 {
+		cow := Range{Start: at + uint64(len(dst))}
+		if i < len(s.Cow) {
+			cow = s.Cow[i]
+		}
+		var err error
+		var n uint64
+		if at < cow.Start {
+			n = min(cow.Start-at, uint64(len(dst)))
+			iov[0] = unix.RemoteIovec{Base: uintptr(at), Len: int(n)}
+			err = s.readOwn(dst[:n], iov, local)
+		} else {
+			n = min(cow.End-at, uint64(len(dst)))
+			err = s.readMem(dst[:n], int64(at))
+			i++
+		}
+		if err != nil {
+			return err
+		}
+		dst, at = dst[n:], at+n
+	}
+	return nil
+}
+
+// readOwn reads with process_vm_readv.
+func (s *Source) readOwn(dst []byte, iovs []unix.RemoteIovec, local *[1]unix.Iovec) error {
 	for len(iovs) > 0 {
 		local[0].Base = &dst[0]
 		local[0].SetLen(len(dst))
