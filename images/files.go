@@ -22,8 +22,8 @@ type fileTable struct {
 	paths   map[pathKey]uint32     // files known by path only: mapped ones, directories
 	entries []*fdinfo.FileEntry
 	ghosts  ghostTable
-	leased  map[[2]uint64]bool    // files that the tree has a lease on, by device and inode
-	links   map[string]uint32 // temporary names of deleted files
+	leased  map[[2]uint64]bool // files that the tree has a lease on, by device and inode
+	links   map[string]uint32  // temporary names of deleted files
 	ttys    ttyTable
 }
 
