@@ -47,7 +47,6 @@ static void locks(void)
 	if (!child) {
 		int e, s, p, o;
 
-		close(go[1]);
 		MUST(read(go[0], &c, 1) == 1);
 		e = file("ex", O_RDWR), s = file("sh", O_RDWR), p = file("posix", O_RDWR), o = file("ofd", O_RDWR);
 		CHECK(flock(e, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK, "the exclusive lock is gone");
