@@ -76,7 +76,7 @@ func (c *contents) one(f loader.SeenFile) error {
 		return err
 	}
 	if f.Kind == fastcr.KindUnixSocket {
-		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream)
+		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream, f.Queued)
 		if q != nil {
 			c.queues[f.Ino] = q
 		}

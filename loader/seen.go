@@ -15,6 +15,7 @@ type SeenFile struct {
 	Flags   uint32          // as F_GETFL gives them
 	Kind    fastcr.FileKind // KindPipe, KindFIFO or KindUnixSocket
 	Stream  bool            // of a unix socket: SOCK_STREAM
+	Queued  int             // of a unix socket: messages that wait
 }
 
 // EachFile calls f with every pipe and FIFO, and with every unix socket whose
@@ -42,7 +43,7 @@ func (s *Session) EachFile(f func(SeenFile) error) error {
 			if err != nil || r.Family != unix.AF_UNIX || r.Queued == 0 {
 				return err
 			}
-			last.Kind, last.Stream = fastcr.KindUnixSocket, r.Type == unix.SOCK_STREAM
+			last.Kind, last.Stream, last.Queued = fastcr.KindUnixSocket, r.Type == unix.SOCK_STREAM, int(r.Queued)
 			return f(last)
 		}
 		return nil

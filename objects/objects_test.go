@@ -97,7 +97,7 @@ func TestSocketQueue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := socketpair(t, typ)
 			stream := typ == unix.SOCK_STREAM
-			if q, err := a.SocketQueue(os.Getpid(), p[0], stream); err != nil || q != nil {
+			if q, err := a.SocketQueue(os.Getpid(), p[0], stream, 0); err != nil || q != nil {
 				t.Fatalf("empty queue: %v, %v", q, err)
 			}
 			for _, s := range []string{"one", "three", "seventeen"} {
@@ -106,7 +106,7 @@ func TestSocketQueue(t *testing.T) {
 				}
 			}
 			for range 2 { // a second look finds the same
-				q, err := a.SocketQueue(os.Getpid(), p[0], stream)
+				q, err := a.SocketQueue(os.Getpid(), p[0], stream, 3)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -125,13 +125,36 @@ func TestSocketQueue(t *testing.T) {
 	}
 }
 
+func TestSocketQueueOfLongAndEmptyMessages(t *testing.T) {
+	a := newAsker(t)
+	p := socketpair(t, unix.SOCK_DGRAM)
+	long := bytes.Repeat([]byte("long "), 20000)
+	for _, m := range [][]byte{[]byte("short"), long, []byte("s")} {
+		if err := unix.Sendto(p[1], m, 0, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, err := a.SocketQueue(os.Getpid(), p[0], false, 3)
+	if err != nil || len(q.Packets) != 3 || !bytes.Equal(q.Packets[1], long) {
+		t.Fatalf("%v: %d messages", err, countPackets(q))
+	}
+	if err := unix.Sendto(p[1], nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time the kernel passes it over
+		if _, err := a.SocketQueue(os.Getpid(), p[0], false, 4); !errors.Is(err, fastcr.ErrNotSupported) {
+			t.Fatalf("an empty message: %v", err)
+		}
+	}
+}
+
 func TestSocketQueueRefusesRights(t *testing.T) {
 	a := newAsker(t)
 	p := socketpair(t, unix.SOCK_STREAM)
 	if err := unix.Sendmsg(p[1], []byte("x"), unix.UnixRights(0), nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	_, err := a.SocketQueue(os.Getpid(), p[0], true)
+	_, err := a.SocketQueue(os.Getpid(), p[0], true, 1)
 	if !errors.Is(err, fastcr.ErrNotSupported) {
 		t.Fatalf("got %v", err)
 	}

@@ -9,8 +9,17 @@ import (
 	"github.com/fastcr/fastcr"
 )
 
-// errRights says that a queued message carries open files.
-var errRights = errors.New("a queued message carries open files (SCM_RIGHTS)")
+// What a queued message may have that no image keeps.
+var (
+	errRights  = errors.New("a queued message carries open files (SCM_RIGHTS)")
+	errControl = errors.New("a queued message carries credentials or other control data (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD)")
+	errEmpty   = errors.New("a message of no bytes is queued")
+)
+
+// errSmall says that a message is longer than the buffer.
+type errSmall int
+
+func (e errSmall) Error() string { return fmt.Sprintf("a queued message has %d bytes", int(e)) }
 
 // maxMessage bounds one peeked message, in bytes: the kernel's default limit of
 // a unix socket's buffers is far below.
@@ -18,9 +27,9 @@ const maxMessage = 16 << 20
 
 // SocketQueue reads the receive queue of the unix socket behind fd of pid without
 // consuming it: SO_PEEK_OFF moves a cursor through the queue. SO_PEEK_OFF is the
-// target's own setting and is put back. stream tells that messages may be merged.
-// A nil queue is an empty one.
-func (a *Asker) SocketQueue(pid, fd int, stream bool) (*fastcr.SocketQueue, error) {
+// target's own setting and is put back. stream tells that messages may be merged,
+// messages how many wait. A nil queue is an empty one.
+func (a *Asker) SocketQueue(pid, fd int, stream bool, messages int) (*fastcr.SocketQueue, error) {
 	dup, err := a.Dup(pid, fd)
 	if err != nil {
 		return nil, err
@@ -37,14 +46,24 @@ func (a *Asker) SocketQueue(pid, fd int, stream bool) (*fastcr.SocketQueue, erro
 		return nil, nil
 	}
 	q, err := peekQueue(dup, queued, stream)
+	if !stream && err == nil && countPackets(q) != messages {
+		err = errEmpty // it was peeked before, and is passed over then
+	}
 	if err != nil {
-		if errors.Is(err, errRights) {
+		if errors.Is(err, errRights) || errors.Is(err, errControl) || errors.Is(err, errEmpty) {
 			return nil, &fastcr.RefusedError{PID: pid, FD: fd, Object: "unix socket", Reason: err.Error(),
 				Advice: "let the program receive it, then dump again"}
 		}
 		return nil, fmt.Errorf("peek into socket queue, pid %d fd %d: %w", pid, fd, err)
 	}
 	return q, nil
+}
+
+func countPackets(q *fastcr.SocketQueue) int {
+	if q == nil {
+		return 0
+	}
+	return len(q.Packets)
 }
 
 func peekQueue(fd, queued int, stream bool) (q *fastcr.SocketQueue, err error) {
@@ -60,37 +79,53 @@ func peekQueue(fd, queued int, stream bool) (q *fastcr.SocketQueue, err error) {
 			err = e
 		}
 	}()
-	q = &fastcr.SocketQueue{PeekOff: int32(off)}
-	buf := make([]byte, min(max(queued, 4096)+4096, maxMessage))
-	oob := make([]byte, 4096)
+	size := max(queued, 4096) + 4096 // queued is the first message's where they are not merged
 	for {
-		n, oobn, flags, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-		if errors.Is(err, unix.EAGAIN) {
-			break
+		packets, err := peekAll(fd, min(size, maxMessage), stream)
+		var small errSmall
+		if errors.As(err, &small) && int(small) <= maxMessage {
+			size = int(small)
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, 0); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		if err != nil {
+		if err != nil || len(packets) == 0 {
 			return nil, err
 		}
-		if closeRights(oob[:oobn]) || flags&unix.MSG_CTRUNC != 0 {
+		return &fastcr.SocketQueue{Packets: packets, PeekOff: int32(off)}, nil
+	}
+}
+
+// peekAll peeks messages of at most size bytes from the cursor to the queue's end.
+func peekAll(fd, size int, stream bool) (packets [][]byte, err error) {
+	buf, oob := make([]byte, size), make([]byte, 4096)
+	ask := unix.MSG_PEEK | unix.MSG_DONTWAIT | unix.MSG_CMSG_CLOEXEC
+	if !stream {
+		ask |= unix.MSG_TRUNC // say how long it is
+	}
+	for {
+		n, oobn, flags, _, err := unix.Recvmsg(fd, buf, oob, ask)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return packets, nil
+		case err != nil:
+			return nil, err
+		case closeRights(oob[:oobn]) || flags&unix.MSG_CTRUNC != 0:
 			return nil, errRights
+		case oobn > 0:
+			return nil, errControl
+		case n > len(buf):
+			return nil, errSmall(n)
+		case n == 0 && stream: // end of file, not a message
+			return packets, nil
+		case n == 0:
+			// It may be the end of a sequence of packets as well. And it does not
+			// move the cursor: the peek would find it again for ever.
+			return packets, nil
 		}
-		if flags&unix.MSG_TRUNC != 0 {
-			return nil, fmt.Errorf("a queued message is larger than %d bytes", len(buf))
-		}
-		if n == 0 && stream { // end of file, not a message
-			break
-		}
-		q.Packets = append(q.Packets, append([]byte(nil), buf[:n]...))
-		if n == 0 {
-			// A zero-length datagram does not move the cursor: the peek would
-			// find it again for ever.
-			return nil, errors.New("a zero-length datagram is queued")
-		}
+		packets = append(packets, append([]byte(nil), buf[:n]...))
 	}
-	if len(q.Packets) == 0 {
-		return nil, nil
-	}
-	return q, nil
 }
 
 // closeRights closes the descriptors that a peek has brought in and reports

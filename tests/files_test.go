@@ -60,3 +60,24 @@ func TestFileLocks(t *testing.T) {
 	runCase(t, Case{Name: "leases, not allowed", Source: "locks", Args: []string{"leases"}, Refused: []string{"/read", "file lock", "--file-locks"}})
 	runCase(t, Case{Name: "a deleted file's lease", Source: "locks", Args: []string{"deleted"}, DumpFlags: lock, Refused: []string{"/gone", "lease"}})
 }
+
+func TestEvents(t *testing.T) {
+	for _, part := range []string{"eventfd", "timerfd", "signalfd", "epoll", "epoll, many"} {
+		runCase(t, Case{Name: part, Source: "events", Args: []string{part}})
+	}
+	const wrong = "it restores another thing"
+	runCase(t, Case{Name: "semaphore", Source: "events", Args: []string{"semaphore"}, CRIUCannot: wrong,
+		Refused: []string{"eventfd", "EFD_SEMAPHORE", "counts 18446744073709551614"}})
+	runCase(t, Case{Name: "alarm", Source: "events", Args: []string{"alarm"}, Refused: []string{"fd 3", "timerfd", "clock 9"}})
+}
+
+func TestSocketPairs(t *testing.T) {
+	for _, part := range []string{"stream", "dgram", "seqpacket", "options", "closed"} {
+		runCase(t, Case{Name: part, Source: "sockets", Args: []string{part}})
+	}
+	runCase(t, Case{Name: "empty message", Source: "sockets", Args: []string{"empty"}, CRIUCannot: "it loses the message and all after it",
+		Refused: []string{"fd 4", "unix socket", "message of no bytes"}})
+	runCase(t, Case{Name: "credentials", Source: "sockets", Args: []string{"credentials"}, Refused: []string{"fd 4", "unix socket", "credentials"}})
+	runCase(t, Case{Name: "rights", Source: "sockets", Args: []string{"rights"}, CRIUCannot: "it may keep them",
+		Refused: []string{"fd 4", "unix socket", "SCM_RIGHTS"}})
+}

@@ -1,0 +1,130 @@
+package dump
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// refusedKinds are the descriptors that no restore brings back, or none yet.
+var refusedKinds = map[fastcr.FileKind]string{
+	fastcr.KindUnknown:     "is of a kind that cannot be restored",
+	fastcr.KindSocket:      "is a network socket",
+	fastcr.KindNamespace:   "is a namespace descriptor",
+	fastcr.KindPidfd:       "is a pidfd",
+	fastcr.KindFanotify:    "is a fanotify descriptor",
+	fastcr.KindMemfd:       "is a memfd",
+	fastcr.KindIOUring:     "is an io_uring",
+	fastcr.KindUserfaultfd: "is a userfaultfd",
+	fastcr.KindPerf:        "is a perf event",
+	fastcr.KindBPF:         "is a BPF object",
+	fastcr.KindKVM:         "is a KVM descriptor",
+	fastcr.KindDRM:         "is a DRM device",
+	fastcr.KindAnonOther:   "is an anonymous file that cannot be restored",
+}
+
+func (r *refusal) checkFiles(p *fastcr.Process) {
+	for i := range p.Files {
+		fd := &p.Files[i]
+		f := fd.File
+		if reason, bad := refusedKinds[f.Kind]; bad {
+			object := f.Path.Path
+			if s, ok := f.Detail.(*fastcr.Socket); ok {
+				object = s.String()
+			}
+			r.add(p.PID, fd.Num, object, reason, "")
+			continue
+		}
+		if len(f.Locks) > 0 && !r.opts.FileLocks {
+			r.add(p.PID, fd.Num, f.Path.Path, "holds a file lock", "give --file-locks")
+		}
+		if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
+			r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
+		}
+		switch d := f.Detail.(type) {
+		case *fastcr.UnixSocket:
+			r.checkUnix(p, fd, d)
+		case *fastcr.TTY:
+			r.checkTTY(p, fd, d)
+		case *fastcr.Eventfd:
+			r.checkEventfd(p, fd, d)
+		case *fastcr.Timerfd:
+			if d.ClockID == unix.CLOCK_REALTIME_ALARM || d.ClockID == unix.CLOCK_BOOTTIME_ALARM {
+				r.add(p.PID, fd.Num, "timerfd", fmt.Sprintf("is a timer of clock %d, which wakes the machine: criu does not restore it", d.ClockID), "")
+			}
+		case *fastcr.Epoll:
+			r.checkEpoll(p, fd, d)
+		}
+	}
+}
+
+// checkUnix lets only connected, unnamed sockets through whose peer is in the tree.
+func (r *refusal) checkUnix(p *fastcr.Process, fd *fastcr.FD, u *fastcr.UnixSocket) {
+	switch {
+	case len(u.Name) > 0:
+		r.add(p.PID, fd.Num, fmt.Sprintf("unix socket %q", u.Name), "is a named unix socket", "")
+	case u.Peer != 0 && !peerClosed(u) && !r.hasSocket(u.Peer):
+		r.add(p.PID, fd.Num, fmt.Sprintf("unix socket %d", u.Ino), fmt.Sprintf("its peer (inode %d) is outside the tree", u.PeerIno), "")
+	}
+}
+
+// peerClosed says that the other end is closed: what has no inode and is not shut
+// down is a connection that nobody has accepted yet.
+func peerClosed(u *fastcr.UnixSocket) bool {
+	const both = 3
+	return u.PeerIno == 0 && (u.Type == unix.SOCK_DGRAM || u.Shutdown == both)
+}
+
+func (r *refusal) hasSocket(object fastcr.KObj) bool {
+	for _, f := range r.tree.Files {
+		if u, ok := f.Detail.(*fastcr.UnixSocket); ok && u.Object == object {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *refusal) checkTTY(p *fastcr.Process, fd *fastcr.FD, t *fastcr.TTY) {
+	if t.Session != 0 && !r.pids[t.Session] && !r.opts.ShellJob {
+		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("is the terminal of session %d, which is outside the tree", t.Session),
+			"a shell's job is dumped with -j (--shell-job)")
+	}
+}
+
+// checkEventfd refuses what criu's restore would make another counter of.
+func (r *refusal) checkEventfd(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Eventfd) {
+	switch {
+	case e.Semaphore:
+		r.add(p.PID, fd.Num, "eventfd", "is a semaphore (EFD_SEMAPHORE), which criu restores as a plain counter", "")
+	case e.Counter > math.MaxUint32:
+		r.add(p.PID, fd.Num, "eventfd", fmt.Sprintf("counts %d, of which criu restores the lower 32 bits", e.Counter), "")
+	}
+}
+
+// checkEpoll wants every watched file to be open at the watched descriptor of a process of the tree.
+func (r *refusal) checkEpoll(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Epoll) {
+	for _, w := range e.Watches {
+		if !r.hasFile(w.File) {
+			r.add(p.PID, fd.Num, "eventpoll", fmt.Sprintf("watches descriptor %d, whose file is open nowhere in the tree", w.FD), "")
+		}
+	}
+}
+
+func hasLease(f *fastcr.File) bool {
+	return slices.ContainsFunc(f.Locks, func(l fastcr.FileLock) bool { return l.Class == fastcr.LockLease })
+}
+
+func (r *refusal) hasFile(id fastcr.KObj) bool {
+	for _, f := range r.tree.Files {
+		if f.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+func f(fd *fastcr.FD) string { return fd.File.Path.Path }
