@@ -81,3 +81,7 @@ func TestSocketPairs(t *testing.T) {
 	runCase(t, Case{Name: "rights", Source: "sockets", Args: []string{"rights"}, CRIUCannot: "it may keep them",
 		Refused: []string{"fd 4", "unix socket", "SCM_RIGHTS"}})
 }
+
+func TestTerminals(t *testing.T) {
+	runCase(t, Case{Name: "pty pair", Source: "pty"})
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pty pair inside the tree: its modes, its size, its session and foreground group. */
+#include "target.h"
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+static struct termios modes;
+static struct winsize size = { 33, 121, 5, 7 };
+
+static void compare(int fd, const char *what)
+{
+	struct termios t;
+	struct winsize w;
+
+	CHECK(tcgetattr(fd, &t) == 0, "%s: %s", what, strerror(errno));
+	CHECK(t.c_iflag == modes.c_iflag && t.c_oflag == modes.c_oflag && t.c_cflag == modes.c_cflag && t.c_lflag == modes.c_lflag,
+	      "%s: modes %x %x %x %x", what, t.c_iflag, t.c_oflag, t.c_cflag, t.c_lflag);
+	CHECK(!memcmp(t.c_cc, modes.c_cc, 19), "%s: characters", what);
+	CHECK(cfgetispeed(&t) == cfgetispeed(&modes) && cfgetospeed(&t) == cfgetospeed(&modes), "%s: speeds", what);
+	CHECK(ioctl(fd, TIOCGWINSZ, &w) == 0 && !memcmp(&w, &size, sizeof(w)), "%s: size %d %d", what, w.ws_row, w.ws_col);
+}
+
+static void answers(int fd, const char *want)
+{
+	char buf[256] = "";
+	size_t have = 0;
+
+	while (have < strlen(want) && poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 5000) == 1) {
+		ssize_t n = read(fd, buf + have, sizeof(buf) - 1 - have);
+
+		if (n <= 0)
+			break;
+		have += n;
+	}
+	CHECK(!strcmp(buf, want), "reads \"%s\", not \"%s\"", buf, want);
+}
+
+/* The job in the foreground: it says what it is told, and ends with ^C. */
+static void job(int up)
+{
+	char buf[64];
+	ssize_t n;
+
+	signal(SIGTTOU, SIG_IGN);
+	MUST(tcsetpgrp(0, getpid()) == 0 && write(up, "j", 1) == 1);
+	while ((n = read(0, buf, sizeof(buf))) > 0)
+		if (write(1, buf, n) != n)
+			break;
+	_exit(7);
+}
+
+/* The session's leader, in the background of its own terminal. */
+static void leader(int slave, int up, int ask)
+{
+	pid_t child, sid;
+	int status;
+	char c;
+
+	MUST(setsid() > 0 && ioctl(slave, TIOCSCTTY, 0) == 0);
+	for (int fd = 0; fd < 3; fd++)
+		MUST(dup2(slave, fd) == fd);
+	child = fork();
+	MUST(child >= 0);
+	if (!child) {
+		MUST(setpgid(0, 0) == 0);
+		job(up);
+	}
+	if (read(ask, &c, 1) != 1)
+		_exit(9);
+	CHECK(tcgetpgrp(0) == child, "foreground group %d, not %d", tcgetpgrp(0), child);
+	CHECK(ioctl(0, TIOCGSID, &sid) == 0 && sid == getpid(), "session %d, not %d", sid, getpid());
+	compare(0, "slave");
+	compare(open("/dev/tty", O_RDWR), "/dev/tty");
+	MUST(write(up, "l", 1) == 1);
+	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "the job's status %#x", status);
+	_exit(target_failed);
+}
+
+int main(void)
+{
+	int master, slave, up[2], ask[2], status, lock = -1, packet = 1, other, other_slave;
+	char name[64], now_name[64], c;
+	struct stat st;
+	pid_t child;
+
+	MUST(openpty(&master, &slave, name, NULL, &size) == 0);
+	close(slave); /* opened by number it has no O_LARGEFILE, by name it has, as criu's has */
+	MUST((slave = open(name, O_RDWR | O_NOCTTY)) >= 0 && tcgetattr(slave, &modes) == 0 && !pipe(up) && !pipe(ask));
+	modes.c_iflag ^= IXANY | IUTF8;
+	modes.c_oflag &= ~OPOST;
+	modes.c_lflag = (modes.c_lflag & ~(ECHO | ICANON)) | ISIG;
+	modes.c_cc[VINTR] = 7;
+	modes.c_cc[VMIN] = 3 - 2;
+	modes.c_cc[VEOL2] = 'Z';
+	cfsetspeed(&modes, B9600);
+	MUST(tcsetattr(slave, TCSANOW, &modes) == 0);
+	/* a second pair that nobody controls, in packet mode and locked */
+	MUST((other = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) >= 0 && grantpt(other) == 0 && unlockpt(other) == 0);
+	MUST((other_slave = open(ptsname(other), O_RDWR | O_NOCTTY)) >= 0 && ioctl(other, TIOCPKT, &packet) == 0);
+	child = fork();
+	MUST(child >= 0);
+	if (!child)
+		leader(slave, up[1], ask[0]);
+	MUST(read(up[0], &c, 1) == 1 && c == 'j');
+	ready();
+	await_check();
+	CHECK(ptsname_r(master, now_name, sizeof(now_name)) == 0 && !strcmp(now_name, name), "name %s, not %s", now_name, name);
+	CHECK(fstat(slave, &st) == 0 && S_ISCHR(st.st_mode), "slave");
+	compare(master, "master");
+	CHECK(ioctl(other, TIOCGPTLCK, &lock) == 0 && lock == 0, "locked %d", lock);
+	CHECK(ioctl(other, TIOCGPKT, &packet) == 0 && packet == 1, "packet mode %d", packet);
+	CHECK(fcntl(other, F_GETFD) == FD_CLOEXEC && fcntl(other, F_GETFL) & O_NONBLOCK, "flags");
+	CHECK(write(other_slave, "x", 1) == 1, "write: %s", strerror(errno));
+	CHECK(write(ask[1], "?", 1) == 1 && read(up[0], &c, 1) == 1 && c == 'l', "no answer of the leader");
+	CHECK(write(master, "hello\r", 6) == 6, "write: %s", strerror(errno));
+	answers(master, "hello\n");
+	CHECK(write(master, "\7", 1) == 1, "write: %s", strerror(errno));
+	CHECK(waitpid(child, &status, 0) == child && status == 0, "the leader's status %#x", status);
+	return verdict();
+}
