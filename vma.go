@@ -88,6 +88,7 @@ type PathRef struct {
 	FSMagic      uint64 // s_magic
 	MntID        int32  // as in fdinfo
 	Atime, Mtime int64  // nanoseconds since the epoch
+	External     string // --external's name of it: it is not part of the checkpoint
 }
 
 // OtherNames says that a deleted file can be reached by another name.

@@ -35,5 +35,6 @@ func (r *run) adopt(pids []int) error {
 	for pid, c := range more {
 		r.cgroups[pid] = c
 	}
+	r.opts.markExternal(tree)
 	return r.openDeleted(tree)
 }

@@ -23,6 +23,7 @@ type contents struct {
 
 	links     map[[2]uint64]*objects.Link      // of deleted files that have other names
 	keepLinks bool                             // the images need them
+	paths     map[pathKey]bool                 // that were looked at
 	watched   map[watchKey]fastcr.InotifyWatch // with their paths
 }
 
@@ -35,6 +36,10 @@ func (r *run) prepareContents() (err error) {
 	c.ghosts = map[[2]uint64]*fastcr.GhostContent{}
 	c.links = map[[2]uint64]*objects.Link{}
 	c.watched = map[watchKey]fastcr.InotifyWatch{}
+	c.paths = map[pathKey]bool{}
+	if err := c.checkPaths(r.look, false); err != nil {
+		return err
+	}
 	if err := r.nameWatches(r.look); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (c *contents) eachDeleted(t *fastcr.Tree, f func(deletedFile) error) error 
 func (c *contents) deletedOf(p *fastcr.Process, f func(deletedFile) error) error {
 	for i := range p.Files {
 		fd, at := &p.Files[i], &p.Files[i].File.Path
-		if k := fd.File.Kind; !at.Deleted || k != fastcr.KindRegular && k != fastcr.KindCharDev && k != fastcr.KindFIFO {
+		if k := fd.File.Kind; !at.Deleted || at.External != "" || k != fastcr.KindRegular && k != fastcr.KindCharDev && k != fastcr.KindFIFO {
 			continue
 		}
 		if err := f(deletedFile{p.PID, fd.Num, at,
@@ -42,7 +42,7 @@ func (c *contents) deletedOf(p *fastcr.Process, f func(deletedFile) error) error
 	}
 	for i := range p.VMAs {
 		v := &p.VMAs[i]
-		if !v.Path.Deleted || v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared {
+		if !v.Path.Deleted || v.Path.External != "" || v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared {
 			continue
 		}
 		if err := f(deletedFile{p.PID, -1, &v.Path,
@@ -51,7 +51,7 @@ func (c *contents) deletedOf(p *fastcr.Process, f func(deletedFile) error) error
 			return err
 		}
 	}
-	if p.State == fastcr.TaskDead || !p.Exe.Deleted {
+	if p.State == fastcr.TaskDead || !p.Exe.Deleted || p.Exe.External != "" {
 		return nil
 	}
 	return f(deletedFile{p.PID, -1, &p.Exe,

@@ -15,6 +15,7 @@ func (r *run) encode() (err error) {
 	if r.tree, err = r.session.Decode(); err != nil {
 		return err
 	}
+	r.opts.markExternal(r.tree)
 	if err := checkRoot(r.tree, r.opts.PID); err != nil {
 		return err
 	}
@@ -27,6 +28,9 @@ func (r *run) encode() (err error) {
 		return err
 	}
 	if err := r.contents.covers(r.tree); err != nil {
+		return err
+	}
+	if err := r.contents.checkPaths(r.tree, r.opts.LeaveRunning); err != nil {
 		return err
 	}
 	if err := r.nameWatches(r.tree); err != nil {

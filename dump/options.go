@@ -89,6 +89,9 @@ func (o *Options) normalize() error {
 	default:
 		return fmt.Errorf("--file-validation %s: give filesize or buildid", o.FileValidation)
 	}
+	if err := checkExternal(o.External); err != nil {
+		return err
+	}
 	if o.LeaveRunning && o.LeaveStopped {
 		return fmt.Errorf("--leave-running and --leave-stopped exclude each other")
 	}

@@ -71,6 +71,7 @@ func (r *run) prepareHeld() (err error) {
 	if err := checkRoot(r.look, r.opts.PID); err != nil {
 		return err
 	}
+	r.opts.markExternal(r.look)
 	if err := refuse(r.look, &r.opts, r.own); err != nil {
 		return err
 	}

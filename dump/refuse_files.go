@@ -45,6 +45,7 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 		if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
 			r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
 		}
+		r.checkProc(p, fd)
 		switch d := f.Detail.(type) {
 		case *fastcr.UnixSocket:
 			r.checkUnix(p, fd, d)
@@ -89,7 +90,7 @@ func (r *refusal) hasSocket(object fastcr.KObj) bool {
 }
 
 func (r *refusal) checkTTY(p *fastcr.Process, fd *fastcr.FD, t *fastcr.TTY) {
-	if t.Session != 0 && !r.pids[t.Session] && !r.opts.ShellJob {
+	if fd.File.Path.External == "" && t.Session != 0 && !r.pids[t.Session] && !r.opts.ShellJob {
 		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("is the terminal of session %d, which is outside the tree", t.Session),
 			"a shell's job is dumped with -j (--shell-job)")
 	}

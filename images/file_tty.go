@@ -14,6 +14,8 @@ const (
 	vtIndex      = 1004
 	cttyIndex    = 1006
 	serialIndex  = 1010
+
+	externalIndex = 1012 // the first is one more
 )
 
 // Device numbers of terminals (Documentation/admin-guide/devices.txt).
@@ -25,7 +27,10 @@ const (
 )
 
 // ttyTable holds the terminals in the order in which they are met.
-type ttyTable struct{ infos []*tty.TtyInfoEntry }
+type ttyTable struct {
+	infos     []*tty.TtyInfoEntry
+	externals uint32
+}
 
 func (t *ttyTable) has(id uint32) bool {
 	for _, i := range t.infos {
@@ -62,17 +67,22 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 		return err
 	}
 	typ, index, master := ttyType(f.Path.RDev, d)
+	if f.Path.External != "" {
+		t.ttys.externals++
+		typ, index, master = tty.TtyType_EXT_TTY, externalIndex+t.ttys.externals, false
+	}
 	infoID := index << 1
 	if master {
 		infoID++
 	}
-	reg := t.next()
-	if err := t.addRegular(reg, f.Path, f.Flags, f.Pos, f.Owner, false); err != nil {
-		return err
+	file := &tty.TtyFileEntry{Id: &id, TtyInfoId: &infoID, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
+	if f.Path.External == "" {
+		file.RegfId = u32(t.next())
+		if err := t.addRegular(*file.RegfId, f.Path, f.Flags, f.Pos, f.Owner, false); err != nil {
+			return err
+		}
 	}
-	t.add(fdinfo.FdTypes_TTY, id, &fdinfo.FileEntry{Tty: &tty.TtyFileEntry{
-		Id: &id, TtyInfoId: &infoID, Flags: &f.Flags, Fown: ownerEntry(f.Owner), RegfId: &reg,
-	}})
+	t.add(fdinfo.FdTypes_TTY, id, &fdinfo.FileEntry{Tty: file})
 	if t.ttys.has(infoID) {
 		return nil
 	}

@@ -67,18 +67,24 @@ func (t *fileTable) path(p fastcr.PathRef, flags uint32) (uint32, error) {
 // A build id is looked for in mapped files and programs only: who opens somebody's data
 // files breaks leases.
 func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos uint64, owner fastcr.FileOwner, mapped bool) error {
-	if p.Path == "" || p.Path[0] != '/' {
+	name := p.Path
+	if p.External != "" {
+		name = p.External // which the restore is handed
+	} else if p.Path == "" || p.Path[0] != '/' {
 		return fmt.Errorf("file %q (device %x, inode %d) has no absolute path", p.Path, p.Dev, p.Ino)
 	}
-	if p.Deleted {
+	if p.Deleted && p.External == "" {
 		if err := t.remap(id, p); err != nil {
 			return err
 		}
 	}
-	reg := &regfile.RegFileEntry{Id: &id, Flags: &flags, Pos: &pos, Fown: ownerEntry(owner), Name: &p.Path, Mode: &p.Mode}
+	reg := &regfile.RegFileEntry{Id: &id, Flags: &flags, Pos: &pos, Fown: ownerEntry(owner), Name: &name, Mode: &p.Mode}
+	if p.External != "" {
+		reg.Ext = boolean(true)
+	}
 	if p.Mode&unix.S_IFMT == unix.S_IFREG && flags&(unix.O_ACCMODE|unix.O_APPEND) != unix.O_WRONLY|unix.O_APPEND {
 		reg.Size = &p.Size
-		if t.opts.BuildID && !p.Deleted && (mapped || p.Mode&0o111 != 0) && !t.leased[[2]uint64{p.Dev, p.Ino}] {
+		if t.opts.BuildID && !p.Deleted && p.External == "" && (mapped || p.Mode&0o111 != 0) && !t.leased[[2]uint64{p.Dev, p.Ino}] {
 			reg.BuildId = buildID(p)
 		}
 	}

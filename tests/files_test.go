@@ -1,9 +1,14 @@
 package tests
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestInotify(t *testing.T) {
@@ -84,4 +89,95 @@ func TestSocketPairs(t *testing.T) {
 
 func TestTerminals(t *testing.T) {
 	runCase(t, Case{Name: "pty pair", Source: "pty"})
+}
+
+// TestPaths is about paths that do not lead to what is open.
+func TestPaths(t *testing.T) {
+	runCase(t, Case{Name: "mounted over", Source: "files", Args: []string{"covered"},
+		Refused: []string{"/covered/file", "does not lead to it", "mounted over"},
+		Ready: func(t *testing.T, r *Run) {
+			at := filepath.Join(r.work, "covered")
+			if err := unix.Mount("tmpfs", at, "tmpfs", 0, ""); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := unix.Unmount(at, 0); err != nil {
+					t.Errorf("unmount %s: %v", at, err)
+				}
+			})
+		}})
+	runCase(t, Case{Name: "of a dead process", Source: "files", Args: []string{"dead"}, CRIUCannot: "it makes a process of that number",
+		Refused: []string{"fd 3", "/proc/", "process that is gone"}})
+}
+
+// external has the dump leave out fd of the program, and the restore be handed it.
+func (r *Run) external(fd int, name func(info map[string]string, st *unix.Stat_t) string) {
+	r.t.Helper()
+	at := fmt.Sprintf("/proc/%d/fd/%d", r.pid, fd)
+	var st unix.Stat_t
+	if err := unix.Stat(at, &st); err != nil {
+		r.t.Fatal(err)
+	}
+	info := keyed(fmt.Sprintf("/proc/%d/fdinfo/%d", r.pid, fd))
+	flags, _ := strconv.ParseUint(info["flags"], 8, 32)
+	f, err := os.OpenFile(at, int(flags)&^unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { f.Close() })
+	id := name(info, &st)
+	r.inherit = []*os.File{f}
+	r.c.DumpFlags = append(r.c.DumpFlags, "--external", id)
+	r.c.RestoreFlags = append(r.c.RestoreFlags, "--inherit-fd", "fd[3]:"+id)
+}
+
+func TestExternal(t *testing.T) {
+	runCase(t, Case{Name: "file", Source: "files", Args: []string{"external"}, Ready: func(_ *testing.T, r *Run) {
+		r.external(3, func(info map[string]string, st *unix.Stat_t) string {
+			mount, _ := strconv.Atoi(info["mnt_id"])
+			return fmt.Sprintf("file[%x:%x]", mount, st.Ino)
+		})
+	}})
+	runCase(t, Case{Name: "not external", Source: "files", Args: []string{"external"}, Refused: []string{"fd 3", "/external", "--ghost-limit"}})
+	var master *os.File
+	answer := func(*testing.T, *Run) {
+		go func() {
+			var b [1]byte
+			if n, _ := master.Read(b[:]); n == 1 && b[0] == '?' {
+				master.WriteString("!")
+			}
+		}()
+	}
+	runCase(t, Case{Name: "terminal", Source: "files", Args: []string{"terminal"},
+		Prepare: func(r *Run, cmd *exec.Cmd) {
+			var slave *os.File
+			master, slave = openPTY(r.t)
+			cmd.Stdin = slave
+		},
+		Ready: func(t *testing.T, r *Run) {
+			r.external(0, func(_ map[string]string, st *unix.Stat_t) string { return fmt.Sprintf("tty[%x:%x]", st.Rdev, st.Dev) })
+			answer(t, r)
+		}, Verify: answer})
+}
+
+func openPTY(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
 }

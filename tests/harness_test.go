@@ -63,6 +63,7 @@ type Run struct {
 	status  *syscall.WaitStatus // of the root, once it ended
 	held    map[string]bool
 	before  state
+	inherit []*os.File // descriptors from 3 on, for the restore
 	counter int
 }
 
@@ -279,7 +280,7 @@ func (r *Run) restore() {
 		log, pidfile := filepath.Join(r.logs, "restore.log"), filepath.Join(r.logs, "pid")
 		os.Remove(pidfile)
 		args := []string{"restore", "-D", r.img, "-W", r.logs, "-o", log, "-v4", "-d", "--pidfile", pidfile}
-		if out, err = r.command(tools.criu, append(args, r.c.RestoreFlags...)); err == nil {
+		if out, err = r.command(tools.criu, append(args, r.c.RestoreFlags...), r.inherit...); err == nil {
 			break
 		}
 		reap()
@@ -365,7 +366,7 @@ func (r *Run) resetFiles() {
 }
 
 // command runs one tool, two minutes at most.
-func (r *Run) command(bin string, args []string) ([]byte, error) {
+func (r *Run) command(bin string, args []string, extra ...*os.File) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, args...)
@@ -375,7 +376,7 @@ func (r *Run) command(bin string, args []string) ([]byte, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, extra
 	err = cmd.Run()
 	out, _ := os.ReadFile(log.Name())
 	return out, err

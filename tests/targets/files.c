@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 static int make(const char *name, int flags, const char *text)
 {
@@ -290,6 +291,69 @@ static void devices(void)
 	CHECK(read(fd[5], a, 32) == 32 && !memcmp(a, b, 32), "a node of one's own");
 }
 
+/* A file in a directory that somebody mounts over. */
+static void covered(void)
+{
+	int fd;
+
+	MUST(mkdir("covered", 0755) == 0 && (fd = make("covered/file", O_RDWR, "hidden")) >= 0);
+	ready();
+	await_check();
+	reads(fd, 0, "hidden", "the file");
+}
+
+/* A file of a process that is gone. */
+static void dead(void)
+{
+	char path[64], c;
+	pid_t child = fork();
+	int fd;
+
+	MUST(child >= 0);
+	if (!child)
+		for (;;)
+			pause();
+	snprintf(path, sizeof(path), "/proc/%d/status", child);
+	MUST((fd = open(path, O_RDONLY)) >= 0 && !kill(child, SIGKILL) && waitpid(child, NULL, 0) == child);
+	ready();
+	await_check();
+	CHECK(read(fd, &c, 1) < 0 && errno == ESRCH, "it reads");
+}
+
+/* Fd 3 is a file that a restore is handed. */
+static void external(void)
+{
+	int fd = make("external", O_RDWR | O_APPEND, "not in the images\n"), twin = dup(fd);
+
+	MUST(fd == 3 && ftruncate(fd, 3 << 20) == 0 && lseek(fd, 7, SEEK_SET) == 7);
+	for (int i = 0; i < 1000; i++)
+		MUST(pwrite(open("external", O_WRONLY), "x", 1, i * 3000 + 50) == 1);
+	close_range(twin + 1, ~0U, 0);
+	MUST(unlink("external") == 0);
+	ready();
+	await_check();
+	at(fd, 7, "the external file");
+	at(twin, 7, "its twin");
+	CHECK(read(twin, (char[8]){ 0 }, 3) == 3, "read: %s", strerror(errno));
+	at(fd, 10, "the external file");
+	CHECK(fcntl(fd, F_GETFL) & O_APPEND, "flags");
+}
+
+/* Fd 0 is a terminal whose other side is elsewhere. */
+static void terminal(void)
+{
+	struct termios t, now;
+	char c = 0;
+
+	MUST(isatty(0) && tcgetattr(0, &t) == 0);
+	t.c_lflag &= ~(ICANON | ECHO);
+	MUST(tcsetattr(0, TCSANOW, &t) == 0);
+	ready();
+	await_check();
+	CHECK(tcgetattr(0, &now) == 0 && now.c_lflag == t.c_lflag, "modes");
+	CHECK(write(0, "?", 1) == 1 && read(0, &c, 1) == 1 && c == '!', "no answer: %c", c);
+}
+
 static void owner(int fd, int type, pid_t pid, int sig, const char *what)
 {
 	struct f_owner_ex o;
@@ -364,7 +428,8 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "opened", opened }, { "ghosts", ghosts }, { "links", links_only }, { "links and big", links_and_big }, { "many", many }, { "dirs", dirs },
-		{ "rmdirs", rmdirs }, { "devices", devices }, { "shared", shared },
+		{ "rmdirs", rmdirs }, { "devices", devices },
+		{ "covered", covered }, { "dead", dead }, { "external", external }, { "terminal", terminal }, { "shared", shared },
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
