@@ -120,12 +120,16 @@ func (r *run) dump(ctx context.Context) (err error) {
 			r.closeOrder[i]()
 		}
 	}()
+	cpus := findProcessors(r.opts.PID)
+	cpus.spare()
+	defer cpus.use()
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.hold.Release()) }()
 
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	cpus.use()
 	r.frozenAt = time.Now()
 	r.res.Stages.Prepare = r.frozenAt.Sub(r.start)
 	if err := r.hold.Freeze(); err != nil {
@@ -139,6 +143,7 @@ func (r *run) dump(ctx context.Context) (err error) {
 		if err := r.thaw(); err != nil {
 			return err
 		}
+		cpus.spare()
 	}
 	r.log.info("collect", "frozen %v: freeze %v, collect %v, copy %v", r.res.Frozen, r.res.Stages.Freeze, r.res.Stages.Collect, r.res.Stages.Copy)
 	if err := r.encode(); err != nil {

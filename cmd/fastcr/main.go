@@ -1,5 +1,10 @@
 // Command fastcr checkpoints running process trees into CRIU images with a
 // freeze as short as the kernel allows, and drives criu to restore them.
+
+// The runtime would take the one processor that a dump keeps to beside a busy
+// target for all there is.
+//
+//go:debug updatemaxprocs=0
 package main
 
 import (
