@@ -92,7 +92,7 @@ func walkCgroups(keep func(dir string) bool) []string {
 }
 
 func fastcrCgroups() []string {
-	return walkCgroups(func(dir string) bool { return strings.HasPrefix(filepath.Base(dir), "fastcr") })
+	return walkCgroups(func(dir string) bool { return strings.HasPrefix(filepath.Base(dir), "fastcr.") })
 }
 
 func frozenCgroups() []string {
