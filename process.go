@@ -65,6 +65,20 @@ type Cgroup struct {
 	Path        string
 }
 
+// CgroupDir is a cgroup of a hierarchy and those below it.
+type CgroupDir struct {
+	Name           string // in its parent; the whole path, without its first slash, of one that has none here
+	Mode, UID, GID uint32
+	Props          []CgroupProp
+	Children       []CgroupDir
+}
+
+// CgroupProp is one property of a cgroup, with its file's owner and mode.
+type CgroupProp struct {
+	Name, Value    string
+	Mode, UID, GID uint32
+}
+
 // Sigaction is one signal's disposition (struct k_sigaction, CRIU's sa_entry).
 type Sigaction struct {
 	Handler, Flags, Restorer, Mask uint64

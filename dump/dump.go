@@ -22,16 +22,17 @@ type run struct {
 	start time.Time
 	own   fastcr.Namespaces
 
-	dir      *images.Dir
-	loader   *loader.Loader
-	hold     *freeze.Hold
-	session  *loader.Session
-	look     *fastcr.Tree // as it was while running, just before the freeze
-	tree     *fastcr.Tree // as it was while frozen
-	memory   memoryPlan
-	contents contents
-	cgroups  map[int][]fastcr.Cgroup
-	forked   []int // processes that came between look and freeze
+	dir        *images.Dir
+	loader     *loader.Loader
+	hold       *freeze.Hold
+	session    *loader.Session
+	look       *fastcr.Tree // as it was while running, just before the freeze
+	tree       *fastcr.Tree // as it was while frozen
+	memory     memoryPlan
+	contents   contents
+	cgroups    map[int][]fastcr.Cgroup
+	cgroupDirs map[string][]fastcr.CgroupDir // by hierarchy
+	forked     []int                         // processes that came between look and freeze
 
 	res        Result
 	frozenAt   time.Time

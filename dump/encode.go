@@ -47,7 +47,7 @@ func (r *run) encode() (err error) {
 	enc := images.NewEncoder(r.tree, images.EncodeOptions{
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
 		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues,
-		OwnCgroups: own, CgroupMode: r.opts.ManageCgroups, ShellJob: r.opts.ShellJob,
+		OwnCgroups: own, CgroupDirs: r.cgroupDirs, ShellJob: r.opts.ShellJob,
 	})
 	if err := enc.WriteAll(r.dir); err != nil {
 		return err

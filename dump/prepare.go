@@ -50,6 +50,11 @@ func (r *run) prepareHeld(beside *background) (err error) {
 	if r.cgroups, err = cgroupsOf(r.hold, pids); err != nil {
 		return err
 	}
+	if r.opts.ManageCgroups != "ignore" {
+		if r.cgroupDirs, err = readCgroupDirs(r.cgroups); err != nil {
+			return err
+		}
+	}
 	if r.session, err = r.loader.NewSession(pids); err != nil {
 		return err
 	}

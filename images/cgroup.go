@@ -1,6 +1,8 @@
 package images
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -50,31 +52,34 @@ func (t *cgroupTable) set(p *fastcr.Process) uint32 {
 	return t.of(p.Cgroups)
 }
 
-// writeCgroups writes cgroup.img when some process is elsewhere than fastcr.
+// writeCgroups writes cgroup.img when some process is elsewhere than fastcr: who is
+// where, and the cgroups that the restore makes if they are missing.
 func (e *Encoder) writeCgroups(d *Dir) error {
 	t := e.cgroups
-	if len(t.sets) < 2 || e.opts.CgroupMode == "ignore" || e.opts.CgroupMode == "none" {
+	if len(t.sets) <= ownCgroupSet {
 		return nil
 	}
 	entry := &cgroup.CgroupEntry{}
-	controllers := map[string]*cgroup.CgControllerEntry{}
+	controllers := map[string]bool{}
 	for i, set := range t.sets {
 		s := &cgroup.CgSetEntry{Id: u32(i + 1)}
 		for _, c := range set {
-			name := c.Controllers
-			s.Ctls = append(s.Ctls, &cgroup.CgMemberEntry{Name: str(name), Path: str(c.Path)})
-			ctl := controllers[name]
-			if ctl == nil {
-				ctl = &cgroup.CgControllerEntry{Cnames: strings.Split(name, ",")}
-				controllers[name] = ctl
-				entry.Controllers = append(entry.Controllers, ctl)
-			}
-			if i > 0 {
-				addCgroupDir(ctl, c.Path)
-			}
+			s.Ctls = append(s.Ctls, &cgroup.CgMemberEntry{Name: str(c.Controllers), Path: str(c.Path)})
+			controllers[c.Controllers] = true
 		}
 		sort.Slice(s.Ctls, func(i, j int) bool { return *s.Ctls[i].Name < *s.Ctls[j].Name })
-		entry.Sets = append(entry.Sets, s)
+		if i+1 != ownCgroupSet {
+			entry.Sets = append(entry.Sets, s)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(controllers)) {
+		ctl := &cgroup.CgControllerEntry{Cnames: strings.Split(name, ","), IsThreaded: boolean(false)}
+		for i := range e.opts.CgroupDirs[name] {
+			dir := &e.opts.CgroupDirs[name][i]
+			ctl.Dirs = append(ctl.Dirs, cgroupDir(dir))
+			*ctl.IsThreaded = *ctl.IsThreaded || isThreaded(dir)
+		}
+		entry.Controllers = append(entry.Controllers, ctl)
 	}
 	w := newImage(magicCgroup)
 	if err := w.message(entry); err != nil {
@@ -83,13 +88,28 @@ func (e *Encoder) writeCgroups(d *Dir) error {
 	return d.put("cgroup.img", w)
 }
 
-// addCgroupDir adds a directory below the hierarchy's root, once.
-func addCgroupDir(ctl *cgroup.CgControllerEntry, path string) {
-	rel := strings.TrimPrefix(path, "/")
-	for _, d := range ctl.Dirs {
-		if *d.DirName == rel {
-			return
+func cgroupDir(d *fastcr.CgroupDir) *cgroup.CgroupDirEntry {
+	perms := func(mode, uid, gid uint32) *cgroup.CgroupPerms {
+		return &cgroup.CgroupPerms{Mode: &mode, Uid: &uid, Gid: &gid}
+	}
+	e := &cgroup.CgroupDirEntry{DirName: &d.Name, DirPerms: perms(d.Mode, d.UID, d.GID)}
+	for i := range d.Props {
+		p := &d.Props[i]
+		e.Properties = append(e.Properties, &cgroup.CgroupPropEntry{Name: &p.Name, Value: &p.Value, Perms: perms(p.Mode, p.UID, p.GID)})
+	}
+	for i := range d.Children {
+		e.Children = append(e.Children, cgroupDir(&d.Children[i]))
+	}
+	return e
+}
+
+// isThreaded says that threads of one process may be in several cgroups: in
+// version 1, or below a threaded one.
+func isThreaded(d *fastcr.CgroupDir) bool {
+	for _, p := range d.Props {
+		if p.Name == "tasks" || p.Name == "cgroup.type" && p.Value == "threaded" {
+			return true
 		}
 	}
-	ctl.Dirs = append(ctl.Dirs, &cgroup.CgroupDirEntry{DirName: &rel})
+	return slices.ContainsFunc(d.Children, func(c fastcr.CgroupDir) bool { return isThreaded(&c) })
 }

@@ -34,7 +34,8 @@ type EncodeOptions struct {
 	Queues map[uint64]*fastcr.SocketQueue
 	// OwnCgroups are fastcr's: processes elsewhere are moved there by the restore.
 	OwnCgroups []fastcr.Cgroup
-	CgroupMode string // --manage-cgroups
+	// CgroupDirs are the cgroups to be made, by hierarchy.
+	CgroupDirs map[string][]fastcr.CgroupDir
 	ShellJob   bool
 }
 
