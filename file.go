@@ -111,6 +111,8 @@ type TTY struct {
 	OtherClosed                  bool // the other side has no open file
 	Hung                         bool // hung up: every call on the file fails
 	Count                        uint32
+	Queued                       []byte // of a pty: what waits to be read from this side
+	More                         bool   // and bytes for which its queue had no room
 }
 
 // Termios is struct ktermios.

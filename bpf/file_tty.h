@@ -8,6 +8,9 @@
 #include "pidns.h"
 
 DEFINE_EMIT(file_tty)
+DEFINE_EMIT(file_tty_data)
+
+#define N_TTY 0 /* the usual line discipline */
 
 /*
  * A character device's terminal, or 0. Devices cannot be told apart by their
@@ -38,6 +41,26 @@ static __always_inline void fill_modes(__u32 *words, __u8 *cc, __u32 *line, stru
 	words[5] = BPF_CORE_READ(k, c_ospeed);
 	*line = BPF_CORE_READ(k, c_line);
 	bpf_core_read(cc, sizeof(k->c_cc), &k->c_cc);
+}
+
+/* What waits to be read from a pty's side; ring is TTY_QUEUE bytes of memory. */
+static __always_inline void emit_tty_data(struct seq_file *seq, struct file *file, struct tty_struct *t, void *ring)
+{
+	struct file_tty_data r = { .head = { REC_FILE_TTY_DATA, sizeof(r) + TTY_QUEUE }, .file = (__u64)file };
+	struct n_tty_data *n = BPF_CORE_READ(t, disc_data);
+	struct tty_buffer *head = BPF_CORE_READ(t, port, buf.head), *tail = BPF_CORE_READ(t, port, buf.tail);
+
+	if (!n || BPF_CORE_READ(t, termios.c_line) != N_TTY)
+		return;
+	r.read_head = BPF_CORE_READ(n, read_head);
+	r.read_tail = BPF_CORE_READ(n, read_tail);
+	r.more = head && (head != tail || BPF_CORE_READ(head, commit) != BPF_CORE_READ(head, read));
+	if (r.read_head == r.read_tail && !r.more)
+		return;
+	if (bpf_core_read(ring, TTY_QUEUE, &n->read_buf))
+		return;
+	emit_file_tty_data(seq, &r);
+	bpf_seq_write(seq, ring, TTY_QUEUE);
 }
 
 #define PTY_MASTER 1
@@ -80,7 +103,10 @@ static __noinline int emit_tty(struct seq_file *seq, struct file *file, const st
 	BPF_CORE_READ_INTO(&r->winsize, real, winsize);
 	fill_modes(r->termios, r->cc, &r->line, __builtin_preserve_access_index(&real->termios));
 	fill_modes(r->termios_locked, r->cc_locked, &r->line_locked, __builtin_preserve_access_index(&real->termios_locked));
-	return emit_file_tty(seq, r);
+	emit_file_tty(seq, r);
+	if (r->type == TTY_DRIVER_TYPE_PTY)
+		emit_tty_data(seq, file, t, r);
+	return 0;
 }
 
 #endif

@@ -555,6 +555,24 @@ struct tty_struct {
 	} ctrl;
 	struct tty_struct *link;
 	struct list_head tty_files;
+	void *disc_data;
+	struct tty_port *port;
+};
+
+struct tty_buffer {
+	int commit, read; /* bytes */
+};
+
+struct tty_port {
+	struct {
+		struct tty_buffer *head, *tail;
+	} buf;
+};
+
+/* What a terminal with the usual line discipline has in disc_data. */
+struct n_tty_data {
+	__u64 read_head, read_tail;
+	__u8 read_buf[4096];
 };
 
 /* With the values of the macros that they were before v6.15; bpf_core_enum_value has the others. */

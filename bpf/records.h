@@ -28,6 +28,7 @@ enum rec_type {
 	REC_FILE_MARK,
 	REC_FILE_LOCK,
 	REC_FILE_MORE,
+	REC_FILE_TTY_DATA,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -316,6 +317,19 @@ struct file_tty {
 	__u32 termios[6], termios_locked[6]; /* c_iflag c_oflag c_cflag c_lflag c_ispeed c_ospeed */
 	__u8 cc[20], cc_locked[20];
 	__u32 line_locked, __reserved;
+};
+
+#define TTY_QUEUE 4096 /* bytes, N_TTY_BUF_SIZE */
+
+/*
+ * REC_FILE_TTY_DATA: what a pty's side has to be read (struct n_tty_data). The ring
+ * of TTY_QUEUE bytes follows, of which those from tail to head count.
+ */
+struct file_tty_data {
+	struct rec_head head;
+	__u64 file;
+	__u64 read_head, read_tail;
+	__u64 more; /* bytes are left that the ring had no room for */
 };
 
 /* REC_FILE_COUNTER: an eventfd's count and flags, a signalfd's mask. */

@@ -94,6 +94,16 @@ func (r *refusal) checkTTY(p *fastcr.Process, fd *fastcr.FD, t *fastcr.TTY) {
 		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("is the terminal of session %d, which is outside the tree", t.Session),
 			"a shell's job is dumped with -j (--shell-job)")
 	}
+	if t.More && r.hasTerminal(t.Link) {
+		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("has more to be read than the %d bytes that a terminal's queue holds", len(t.Queued)), "let the program read it, then dump again")
+	}
+}
+
+func (r *refusal) hasTerminal(object fastcr.KObj) bool {
+	return slices.ContainsFunc(r.tree.Files, func(f *fastcr.File) bool {
+		t, ok := f.Detail.(*fastcr.TTY)
+		return ok && t.Object == object
+	})
 }
 
 // checkEventfd refuses what criu's restore would make another counter of.

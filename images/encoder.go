@@ -88,7 +88,7 @@ func (e *Encoder) WriteAll(d *Dir) error {
 		return err
 	}
 	for _, write := range []func(*Dir) error{
-		e.writePstree, e.writeTTYInfo, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,
+		e.writePstree, e.writeTTYInfo, e.writeTTYData, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,
 		e.writeFiles, e.writeSeccomp, writeTimens, e.writeCgroups, e.writeInventory,
 	} {
 		if err := write(d); err != nil {

@@ -30,6 +30,7 @@ const (
 type ttyTable struct {
 	infos     []*tty.TtyInfoEntry
 	externals uint32
+	data      []*tty.TtyDataEntry
 }
 
 func (t *ttyTable) has(id uint32) bool {
@@ -100,6 +101,9 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 		}
 	}
 	t.ttys.infos = append(t.ttys.infos, info)
+	if len(d.Queued) > 0 {
+		t.ttys.data = append(t.ttys.data, &tty.TtyDataEntry{TtyId: &infoID, Data: d.Queued})
+	}
 	return nil
 }
 
@@ -125,4 +129,23 @@ func (e *Encoder) writeTTYInfo(d *Dir) error {
 		}
 	}
 	return d.put("tty-info.img", w)
+}
+
+// writeTTYData writes what waits to be read from either side of a pty. The restore
+// writes it into the other side: without that it is left out.
+func (e *Encoder) writeTTYData(d *Dir) error {
+	w := newImage(magicTTYData)
+	empty := len(w.buf)
+	for _, q := range e.files.ttys.data {
+		if !e.files.ttys.has(*q.TtyId ^ 1) {
+			continue
+		}
+		if err := w.message(q); err != nil {
+			return err
+		}
+	}
+	if len(w.buf) == empty {
+		return nil
+	}
+	return d.put("tty-data.img", w)
 }

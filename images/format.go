@@ -32,6 +32,7 @@ const (
 	magicPipesData  = 0x56453709
 	magicFifoData   = 0x59333054
 	magicSkQueues   = 0x56264026
+	magicTTYData    = 0x59413026
 	magicTTYInfo    = 0x59453036
 	magicSeccomp    = 0x64413049
 	magicTimens     = 0x43114433

@@ -22,6 +22,7 @@ const (
 	recFileMark
 	recFileLock
 	recFileMore
+	recFileTTYData
 )
 
 // enum file_what
@@ -41,7 +42,7 @@ const (
 // fileDecoders decode what follows a descriptor's record: what its file's kind
 // has, entries of its lists, and where a list goes on.
 var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
-	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileCounter: decodeCounter,
+	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }

@@ -1,6 +1,10 @@
 package loader
 
-import "github.com/fastcr/fastcr"
+import (
+	"fmt"
+
+	"github.com/fastcr/fastcr"
+)
 
 // decodeTTY is struct tty_struct.
 func decodeTTY(rec []byte, b *builder) error {
@@ -18,6 +22,27 @@ func decodeTTY(rec []byte, b *builder) error {
 		PGRP:          int(r.Pgrp), Session: int(r.Session),
 		Flags: r.Flags, Exclusive: r.Exclusive != 0, Packet: r.Packet != 0, PtyLocked: r.Locked != 0,
 		OtherClosed: r.OtherClosed != 0, Hung: r.Hung != 0,
+	}
+	return nil
+}
+
+const ttyQueue = 4096 // TTY_QUEUE
+
+// decodeTTYData is what struct n_tty_data has to be read, a ring.
+func decodeTTYData(rec []byte, b *builder) error {
+	r, ring, err := view[fileFileTtyData](rec)
+	if err != nil {
+		return err
+	}
+	n := r.ReadHead - r.ReadTail
+	if len(ring) < ttyQueue || n > ttyQueue {
+		return fmt.Errorf("%w: a terminal's queue of %d bytes from %d on", errRecord, n, r.ReadTail)
+	}
+	_, d := detail[fastcr.TTY](b, r.File)
+	d.More = r.More != 0
+	d.Queued = make([]byte, n)
+	for i := range d.Queued {
+		d.Queued[i] = ring[(r.ReadTail+uint64(i))%ttyQueue]
 	}
 	return nil
 }

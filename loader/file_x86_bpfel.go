@@ -284,6 +284,19 @@ type fileFileTty struct {
 	Reserved      uint32
 }
 
+type fileFileTtyData struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File     uint64
+	ReadHead uint64
+	ReadTail uint64
+	More     uint64
+}
+
 type fileFileWatch struct {
 	_    structs.HostLayout
 	Head struct {

@@ -92,6 +92,9 @@ func TestSocketPairs(t *testing.T) {
 
 func TestTerminals(t *testing.T) {
 	runCase(t, Case{Name: "pty pair", Source: "pty"})
+	runCase(t, Case{Name: "queues", Source: "pty", Args: []string{"queued"}})
+	runCase(t, Case{Name: "more than a queue holds", Source: "pty", Args: []string{"more"}, CRIUCannot: "it cuts it off",
+		Refused: []string{"/dev/ptmx", "more to be read"}})
 }
 
 // TestPaths is about paths that do not lead to what is open.

@@ -80,13 +80,47 @@ static void leader(int slave, int up, int ask)
 	_exit(target_failed);
 }
 
-int main(void)
+/* Bytes that wait on both sides of a pair. */
+static void queued(int more)
+{
+	char text[8192], line[256] = "";
+	int master, slave, n = 0, m;
+	char name[64];
+
+	MUST(openpty(&master, &slave, name, NULL, &size) == 0);
+	close(slave);
+	MUST((slave = open(name, O_RDWR | O_NOCTTY)) >= 0 && tcgetattr(slave, &modes) == 0);
+	cfmakeraw(&modes);
+	MUST(tcsetattr(slave, TCSANOW, &modes) == 0 && fcntl(master, F_SETFL, O_NONBLOCK) == 0 && fcntl(slave, F_SETFL, O_NONBLOCK) == 0);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i * 2654435761u >> 17;
+	/* the ring goes round its end */
+	for (int i = 0; i < 3; i++) {
+		MUST(write(slave, text, 1000) == 1000 && (pause_ms(20), read(master, line, 200)) == 200);
+		while (read(master, line, sizeof(line)) > 0)
+			;
+	}
+	MUST(write(slave, text, more ? 7000 : 2000) == (more ? 7000 : 2000) && write(master, "typed ahead\r\3", 13) == 13);
+	pause_ms(50);
+	ready();
+	await_check();
+	answers(slave, "typed ahead\r\3");
+	memset(line, 0, sizeof(line));
+	for (; (m = read(master, line, sizeof(line))) > 0; n += m)
+		CHECK(!memcmp(line, text + n, m), "other bytes at %d", n);
+	CHECK(n == 2000 || more, "%d bytes of output", n);
+	exit(verdict());
+}
+
+int main(int argc, char **argv)
 {
 	int master, slave, up[2], ask[2], status, lock = -1, packet = 1, other, other_slave;
 	char name[64], now_name[64], c;
 	struct stat st;
 	pid_t child;
 
+	if (argc > 1)
+		queued(!strcmp(argv[1], "more"));
 	MUST(openpty(&master, &slave, name, NULL, &size) == 0);
 	close(slave); /* opened by number it has no O_LARGEFILE, by name it has, as criu's has */
 	MUST((slave = open(name, O_RDWR | O_NOCTTY)) >= 0 && tcgetattr(slave, &modes) == 0 && !pipe(up) && !pipe(ask));
