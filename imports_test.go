@@ -22,13 +22,14 @@ var layers = map[string][]string{
 	"loader":     {"", "xstate"},
 	"restore":    {"", "images"},
 	"check":      {"", "freeze", "memory", "restore"},
-	"dump":       {"", "freeze", "memory", "objects", "images", "loader"},
+	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "seccomp"},
 	"bench":      {"", "dump", "freeze", "memory", "loader", "images", "restore"},
 	"cmd/fastcr": {"", "dump", "restore", "check", "bench", "freeze", "loader"},
 	"tests":      {"", "dump", "restore", "images", "freeze"},
 
 	"tests/targets/goroutines": {},
 	"xstate":                   {},
+	"seccomp":                  {},
 }
 
 // only lists the packages that may import a library directly.

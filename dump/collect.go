@@ -19,6 +19,9 @@ func (r *run) collect() error {
 	if err := r.read(); err != nil {
 		return err
 	}
+	if err := r.saveSleepers(); err != nil {
+		return err
+	}
 	if len(r.forked) > 0 {
 		if err := r.adopt(r.forked); err != nil {
 			return err

@@ -30,6 +30,7 @@ type run struct {
 	tree       *fastcr.Tree // as it was while frozen
 	memory     memoryPlan
 	contents   contents
+	sleepers   sleepers
 	cgroups    map[int][]fastcr.Cgroup
 	cgroupDirs map[string][]fastcr.CgroupDir // by hierarchy
 	forked     []int                         // processes that came between look and freeze

@@ -72,6 +72,9 @@ func (r *run) count() {
 			}
 		}
 	}
+	if r.res.Sleepers = r.sleepers.freed; r.res.Sleepers > 0 {
+		r.log.info("collect", "%d threads got their sleep restarted with ptrace: their seccomp filter forbids restart_syscall", r.res.Sleepers)
+	}
 	r.res.Files = len(r.tree.Files)
 	r.res.Pages = r.memory.pages()
 	for _, s := range r.memory.shms {

@@ -73,6 +73,8 @@ func (r *run) prepareHeld(beside *background) (err error) {
 	if err := refuse(r.look, &r.opts, r.own); err != nil {
 		return err
 	}
+	r.sleepers.learn(r.look)
+	r.hold.BeforeThaw = r.beforeThaw
 	if err := r.prepareContents(); err != nil {
 		return err
 	}

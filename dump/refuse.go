@@ -23,6 +23,7 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 		r.checkNamespaces(p)
 		r.checkVMAs(p)
 		r.checkFiles(p)
+		r.checkSleepers(p)
 	}
 	return errors.Join(r.found...)
 }

@@ -26,5 +26,6 @@ type Result struct {
 	Total       time.Duration
 	Interrupted int // threads whose call returns EINTR because of the freeze (see Limits in the README)
 	Restarted   int // of those, mended by --restart-calls
+	Sleepers    int // threads whose sleep was restarted with ptrace, because their seccomp filter forbids restart_syscall
 	Stages      Stages
 }

@@ -87,6 +87,6 @@ func (e *TimeoutError) Error() string {
 	for _, t := range e.Tasks {
 		b.WriteString("; " + t.String())
 	}
-	b.WriteString("; the tree runs on, try again later or with a longer timeout")
+	b.WriteString("; the tree runs on, try again later or with a longer --timeout")
 	return b.String()
 }

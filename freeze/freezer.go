@@ -3,6 +3,7 @@ package freeze
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -164,6 +165,9 @@ func (h *Hold) Members() ([]int, error) {
 // Thaw lets the tree run. It may be called at any time, and twice.
 func (h *Hold) Thaw() error {
 	var err error
+	if h.BeforeThaw != nil && slices.ContainsFunc(h.groups, func(g *group) bool { return g.frozen }) {
+		h.BeforeThaw()
+	}
 	for _, g := range h.groups {
 		if !g.frozen {
 			continue

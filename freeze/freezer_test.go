@@ -144,9 +144,8 @@ func TestVforkParentFreezes(t *testing.T) {
 		t.Fatalf("tree %v", h.Pids())
 	}
 	must(t, h.Freeze())
-	if stuck := stuckTasks(h.Pids()); len(stuck) > 0 {
-		t.Fatalf("taken for stuck: %v", stuck)
-	}
+	// One that has just frozen may still be on its way off the processor.
+	eventually(t, "nobody is taken for stuck", func() bool { return len(stuckTasks(h.Pids())) == 0 })
 }
 
 func TestRootThatExitsIsNoticed(t *testing.T) {

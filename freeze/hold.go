@@ -29,6 +29,10 @@ type Hold struct {
 	pids     []int
 	guardian *guardian
 
+	// BeforeThaw, if there is one, is called by Thaw with the tree frozen, or, after a
+	// Freeze that failed, as far frozen as it got.
+	BeforeThaw func()
+
 	threadedRoot *bool // whether the hierarchy has threaded cgroups below its root; nil: not asked yet
 
 	// Memory of the frozen window.

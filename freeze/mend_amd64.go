@@ -11,22 +11,49 @@ import (
 // syscallLen is the length in bytes of the x86-64 syscall instruction.
 const syscallLen = 2
 
+// restartRestartblock is ERESTART_RESTARTBLOCK of the kernel's linux/errno.h.
+const restartRestartblock = 516
+
+// This file is the one place that uses ptrace: SEIZE and DETACH leave no trace,
+// and a frozen thread does not run in between. The cgroup shows "frozen 0" for a
+// moment after each thread; wait for it before the state is relied upon. A
+// thread that somebody else traces, or that is gone, is left as it is.
+
 // MendInterrupted makes threads of a frozen tree repeat the system call that
-// the freeze made return EINTR. It is the one place that uses ptrace: SEIZE and
-// DETACH leave no trace, and a frozen thread does not run in between. It
-// returns how many threads were mended; one that somebody else traces, or that
-// is gone, is left as it is.
-//
-// The cgroup shows "frozen 0" for a moment after each; wait for it before the
-// state is relied upon, and mend last.
+// the freeze made return EINTR. It returns how many threads were mended. Mend last.
 func MendInterrupted(tids []int) (mended int, err error) {
-	if len(tids) == 0 {
+	return mendAll(len(tids), func(i int) (bool, error) { return mend(tids[i], repeatInterrupted) })
+}
+
+// Sleep is a thread that the kernel will have call restart_syscall, and the
+// result (a negative error number of the kernel) that keeps it from that.
+type Sleep struct {
+	TID    int
+	Result int64
+}
+
+// MendSleeps gives sleeping threads of a frozen tree another result of their
+// interrupted call. It returns how many were mended.
+func MendSleeps(sleeps []Sleep) (mended int, err error) {
+	return mendAll(len(sleeps), func(i int) (bool, error) {
+		return mend(sleeps[i].TID, func(regs *unix.PtraceRegs) bool {
+			if int64(regs.Rax) != -restartRestartblock || int64(regs.Orig_rax) < 0 {
+				return false
+			}
+			regs.Rax = uint64(sleeps[i].Result)
+			return true
+		})
+	})
+}
+
+func mendAll(n int, one func(i int) (bool, error)) (mended int, err error) {
+	if n == 0 {
 		return 0, nil
 	}
 	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
-	for _, tid := range tids {
-		ok, e := mend(tid)
+	for i := range n {
+		ok, e := one(i)
 		if ok {
 			mended++
 		}
@@ -35,7 +62,19 @@ func MendInterrupted(tids []int) (mended int, err error) {
 	return mended, err
 }
 
-func mend(tid int) (mended bool, err error) {
+// repeatInterrupted makes the registers those of a thread in front of its call.
+func repeatInterrupted(regs *unix.PtraceRegs) bool {
+	if int64(regs.Rax) != -int64(unix.EINTR) || int64(regs.Orig_rax) < 0 {
+		return false
+	}
+	regs.Rip -= syscallLen
+	regs.Rax = regs.Orig_rax
+	regs.Orig_rax = ^uint64(0)
+	return true
+}
+
+// mend has change alter the registers of one thread, if it says so.
+func mend(tid int, change func(*unix.PtraceRegs) bool) (mended bool, err error) {
 	if err := unix.PtraceSeize(tid); err != nil {
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) {
 			return false, nil
@@ -61,12 +100,9 @@ func mend(tid int) (mended bool, err error) {
 	if err := unix.PtraceGetRegs(tid, &regs); err != nil {
 		return false, fmt.Errorf("registers of thread %d: %w", tid, err)
 	}
-	if int64(regs.Rax) != -int64(unix.EINTR) || int64(regs.Orig_rax) < 0 {
+	if !change(&regs) {
 		return false, nil
 	}
-	regs.Rip -= syscallLen
-	regs.Rax = regs.Orig_rax
-	regs.Orig_rax = ^uint64(0)
 	if err := unix.PtraceSetRegs(tid, &regs); err != nil {
 		return false, fmt.Errorf("restart the call of thread %d: %w", tid, err)
 	}

@@ -1,8 +1,10 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,7 +31,41 @@ func TestChroot(t *testing.T) {
 }
 
 func TestSeccomp(t *testing.T) {
-	for _, kind := range []string{"strict", "kill", "threads"} {
+	for _, kind := range []string{"strict", "kill", "threads", "sleeps"} {
 		runCase(t, Case{Name: kind, Source: "seccomp", Args: []string{kind}})
 	}
+}
+
+// TestFilterThatForbidsToSleepOn: the kernel would kill these targets at any thaw.
+func TestFilterThatForbidsToSleepOn(t *testing.T) {
+	needFastcr(t)
+	t.Run("is told", func(t *testing.T) {
+		r := newRun(t, Case{Source: "seccomp", Args: []string{"sleeps"}})
+		r.start()
+		out, err := r.tryDump("-R", "--json")
+		if err != nil || !strings.Contains(string(out), `"restarted_sleeps":`) || strings.Contains(string(out), `"restarted_sleeps":0`) {
+			t.Errorf("%v, says %s", err, out)
+		}
+		r.verdict("live")
+	})
+	// A dump that fails in the freeze thaws too.
+	t.Run("not frozen in time", func(t *testing.T) {
+		r := stuckChild(t, Case{Source: "seccomp", Args: []string{"sleeps"}})
+		pid := childOf(t, r.pid, "cat")
+		out, err := r.tryDump("--timeout", "1")
+		if err == nil || !strings.Contains(string(out), fmt.Sprintf("pid %d", pid)) {
+			t.Errorf("%v, says %s", err, out)
+		}
+		if r.ended() {
+			t.Errorf("the target has ended: %s", r.describeEnd())
+		}
+	})
+	t.Run("and is traced", func(t *testing.T) {
+		// strace -DDD is no parent of the program. Who attaches to such a program later kills it, as any stop does.
+		r := newRun(t, Case{Command: []string{"strace", "-DDD", "-f", "-qq", "-o", "/dev/null", buildTarget(t, "seccomp"), "sleeps"},
+			Refused: []string{"restart_syscall", "traced", "detach"}})
+		r.start()
+		r.dumpRefused()
+		r.verdict("live")
+	})
 }

@@ -18,6 +18,7 @@ type jsonObject struct {
 	PagesScanned uint64 `json:"pages_scanned"`
 	Interrupted  int    `json:"interrupted_calls"`
 	Restarted    int    `json:"restarted_calls"`
+	Sleepers     int    `json:"restarted_sleeps"`
 	FrozenUS     int64  `json:"frozen_us"`
 	TotalUS      int64  `json:"total_us"`
 	StagesUS     struct {
@@ -35,7 +36,7 @@ func jsonResult(r *dump.Result) jsonObject {
 	o := jsonObject{
 		PIDs: r.PIDs, Threads: r.Threads, Files: r.Files, VMAs: r.VMAs,
 		Pages: r.Pages, SharedPages: r.SharedPages, PagesScanned: r.Scanned,
-		Interrupted: r.Interrupted, Restarted: r.Restarted,
+		Interrupted: r.Interrupted, Restarted: r.Restarted, Sleepers: r.Sleepers,
 		FrozenUS: r.Frozen.Microseconds(), TotalUS: r.Total.Microseconds(),
 	}
 	s := &o.StagesUS
@@ -57,6 +58,9 @@ func summary(r *dump.Result) string {
 		pages, float64(pages)*4096/(1<<20), short(r.Frozen), short(r.Total))
 	if n := r.Interrupted - r.Restarted; n > 0 {
 		s += fmt.Sprintf("; %s saw its call return EINTR (--restart-calls mends that)", count(n, "thread", "threads"))
+	}
+	if r.Sleepers > 0 {
+		s += fmt.Sprintf("; %s got its sleep restarted with ptrace (seccomp forbids restart_syscall)", count(r.Sleepers, "thread", "threads"))
 	}
 	return s
 }

@@ -3,11 +3,13 @@
  * Seccomp. The argument names the kind:
  *	strict	read, write, exit and sigreturn, by the kernel's own rule
  *	kill	a filter that kills on anything but read, write, nanosleep and exit
+ *	sleeps	a filter that kills on restart_syscall, and threads that wait with timeouts
  *	threads	threads with none, one, two and three filters; two have one in common
  */
 #include "target.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -66,9 +68,9 @@ static int killing(void)
 {
 	struct sock_filter f[] = {
 		LOAD(arch), IS(AUDIT_ARCH_X86_64, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
-		LOAD(nr), IS(SYS_read, 6, 0), IS(SYS_write, 5, 0), IS(SYS_nanosleep, 4, 0), IS(SYS_clock_nanosleep, 3, 0),
-		/* how the kernel itself goes on with a sleep that a freeze or a signal interrupted */
-		IS(SYS_restart_syscall, 2, 0), IS(SYS_exit_group, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW),
+		/* Not restart_syscall, by which the kernel itself goes on with a sleep after a signal or a freeze. */
+		LOAD(nr), IS(SYS_read, 5, 0), IS(SYS_write, 4, 0), IS(SYS_nanosleep, 3, 0), IS(SYS_clock_nanosleep, 2, 0),
+		IS(SYS_exit_group, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW),
 	};
 
 	ready_in_mode(2);
@@ -158,8 +160,66 @@ static int threads(void)
 	return verdict();
 }
 
+/* sleep_one waits once, by call, for 20 ms, and returns its errno. */
+static int sleep_one(int call)
+{
+	struct timespec ts = { 0, 20000000 };
+	static int word;
+	long ret;
+
+	switch (call) {
+	case 0:
+		ret = syscall(SYS_nanosleep, &ts, &ts);
+		break;
+	case 1:
+		ret = syscall(SYS_clock_nanosleep, CLOCK_BOOTTIME, 0, &ts, NULL);
+		break;
+	case 2:
+		ret = syscall(SYS_poll, NULL, 0, 20);
+		break;
+	default:
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_sec++;
+		ret = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+	}
+	return ret < 0 ? errno : 0;
+}
+
+static void *sleeps_on(void *arg)
+{
+	int call = (int)(intptr_t)arg;
+
+	__atomic_add_fetch(&up, 1, __ATOMIC_SEQ_CST);
+	for (int err; !go;)
+		if ((err = sleep_one(call)))
+			CHECK(call == 3 && err == ETIMEDOUT, "call %d returns errno %d", call, err);
+	return NULL;
+}
+
+static int sleeps(void)
+{
+	struct sock_filter f[] = {
+		LOAD(nr), IS(SYS_restart_syscall, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW),
+	};
+	pthread_t thread[4];
+
+	install(f, sizeof(f) / sizeof(f[0]));
+	for (int i = 0; i < 4; i++)
+		MUST(pthread_create(&thread[i], NULL, sleeps_on, (void *)(intptr_t)i) == 0);
+	while (up < 4)
+		pause_ms(1);
+	ready();
+	await_check();
+	go = 1;
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	return verdict();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "sleeps"))
+		return sleeps();
 	if (argc > 1 && !strcmp(argv[1], "strict"))
 		return strict();
 	if (argc > 1 && !strcmp(argv[1], "kill"))
