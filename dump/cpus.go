@@ -66,7 +66,7 @@ func computes(pid int) bool {
 
 // Fields of /proc/PID/stat behind the command's name, which may hold anything.
 const (
-	statState     = 3 - 3
+	statState     = 0 // field 3
 	statProcessor = 39 - 3
 )
 
