@@ -105,8 +105,8 @@ static void timerfds(void)
 	CHECK(timerfd_gettime(off, &s) == 0 && !ns(s.it_value) && !ns(s.it_interval), "a disarmed timer is armed");
 	counts(off, 0, "a disarmed timer");
 	counts(due, 1, "a timer that was due");
-	CHECK(read(ticks, &n, 8) == 8 && n >= 20 && n < 100 + (uint64_t)gone / 1000000, "%llu ticks", (unsigned long long)n);
-	CHECK(poll(&(struct pollfd){ .fd = ticks, .events = POLLIN }, 1, 2000) == 1, "no more ticks");
+	CHECK(read(ticks, &n, 8) == 8 && (by_criu() || (n >= 20 && n < 100 + (uint64_t)gone / 1000000)), "%llu ticks", (unsigned long long)n);
+	CHECK(by_criu() || poll(&(struct pollfd){ .fd = ticks, .events = POLLIN }, 1, 2000) == 1, "no more ticks");
 	CHECK(poll(&(struct pollfd){ .fd = soon, .events = POLLIN }, 1, 5000) == 1, "the timer did not come");
 	counts(soon, 1, "a timer that came");
 }
