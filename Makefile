@@ -11,9 +11,9 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.release=$(VERSION))
 build: ## bin/fastcr, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/fastcr ./cmd/fastcr
 
-generate: ## compile bpf/ and the guardian again (clang 14)
+generate: ## compile bpf/ and the guardian again (clang 14), write images/pb
 	scripts/setup-build generate
-	$(GO) generate ./freeze ./loader
+	$(GO) generate ./freeze ./loader ./images/pb
 
 demo: build ## dump and restore a counting program before your eyes
 	scripts/setup-build test

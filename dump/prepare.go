@@ -18,9 +18,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.own, err = ownNamespaces(); err != nil {
 		return err
 	}
-	beside := r.startBackground()
+	loaded := r.load()
 	r.hold, err = freeze.Prepare(ctx, freeze.Options{Root: r.opts.PID, Timeout: r.opts.Timeout})
-	if e := <-beside.loaded; e == nil {
+	if e := <-loaded; e == nil {
 		r.closeLater(r.loader.Close)
 	} else if err == nil {
 		return joinRelease(e, r.hold)
@@ -30,7 +30,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	}
 	r.log.info("prepare", "programs loaded, pinned before: %v", r.loader.Pinned())
 	r.log.info("prepare", "%d processes held", len(r.hold.Pids()))
-	if err := r.prepareHeld(beside); err != nil {
+	if err := r.prepareHeld(); err != nil {
 		return joinRelease(err, r.hold)
 	}
 	return nil
@@ -45,7 +45,7 @@ func joinRelease(err error, h *freeze.Hold) error {
 
 // prepareHeld looks at the running tree, refuses what cannot be restored, and
 // sizes everything by what it saw.
-func (r *run) prepareHeld(beside *background) (err error) {
+func (r *run) prepareHeld() (err error) {
 	pids := r.hold.Pids()
 	if r.cgroups, err = cgroupsOf(r.hold, pids); err != nil {
 		return err
@@ -82,7 +82,6 @@ func (r *run) prepareHeld(beside *background) (err error) {
 		return err
 	}
 	r.log.info("prepare", "%d pages, memory for them is ready", r.memory.pages())
-	<-beside.done
 	return r.rehearse()
 }
 

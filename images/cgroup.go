@@ -6,9 +6,8 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/cgroup"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // ownCgroupSet is the set that fastcr itself is in. Processes in it are
@@ -59,12 +58,12 @@ func (e *Encoder) writeCgroups(d *Dir) error {
 	if len(t.sets) <= ownCgroupSet {
 		return nil
 	}
-	entry := &cgroup.CgroupEntry{}
+	entry := &pb.CgroupEntry{}
 	controllers := map[string]bool{}
 	for i, set := range t.sets {
-		s := &cgroup.CgSetEntry{Id: u32(i + 1)}
+		s := &pb.CgSetEntry{Id: u32(i + 1)}
 		for _, c := range set {
-			s.Ctls = append(s.Ctls, &cgroup.CgMemberEntry{Name: str(c.Controllers), Path: str(c.Path)})
+			s.Ctls = append(s.Ctls, &pb.CgMemberEntry{Name: str(c.Controllers), Path: str(c.Path)})
 			controllers[c.Controllers] = true
 		}
 		sort.Slice(s.Ctls, func(i, j int) bool { return *s.Ctls[i].Name < *s.Ctls[j].Name })
@@ -73,7 +72,7 @@ func (e *Encoder) writeCgroups(d *Dir) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(controllers)) {
-		ctl := &cgroup.CgControllerEntry{Cnames: strings.Split(name, ","), IsThreaded: boolean(false)}
+		ctl := &pb.CgControllerEntry{Cnames: strings.Split(name, ","), IsThreaded: boolean(false)}
 		for i := range e.opts.CgroupDirs[name] {
 			dir := &e.opts.CgroupDirs[name][i]
 			ctl.Dirs = append(ctl.Dirs, cgroupDir(dir))
@@ -88,14 +87,14 @@ func (e *Encoder) writeCgroups(d *Dir) error {
 	return d.put("cgroup.img", w)
 }
 
-func cgroupDir(d *fastcr.CgroupDir) *cgroup.CgroupDirEntry {
-	perms := func(mode, uid, gid uint32) *cgroup.CgroupPerms {
-		return &cgroup.CgroupPerms{Mode: &mode, Uid: &uid, Gid: &gid}
+func cgroupDir(d *fastcr.CgroupDir) *pb.CgroupDirEntry {
+	perms := func(mode, uid, gid uint32) *pb.CgroupPerms {
+		return &pb.CgroupPerms{Mode: &mode, Uid: &uid, Gid: &gid}
 	}
-	e := &cgroup.CgroupDirEntry{DirName: &d.Name, DirPerms: perms(d.Mode, d.UID, d.GID)}
+	e := &pb.CgroupDirEntry{DirName: &d.Name, DirPerms: perms(d.Mode, d.UID, d.GID)}
 	for i := range d.Props {
 		p := &d.Props[i]
-		e.Properties = append(e.Properties, &cgroup.CgroupPropEntry{Name: &p.Name, Value: &p.Value, Perms: perms(p.Mode, p.UID, p.GID)})
+		e.Properties = append(e.Properties, &pb.CgroupPropEntry{Name: &p.Name, Value: &p.Value, Perms: perms(p.Mode, p.UID, p.GID)})
 	}
 	for i := range d.Children {
 		e.Children = append(e.Children, cgroupDir(&d.Children[i]))

@@ -3,19 +3,11 @@ package images
 import (
 	"errors"
 	"fmt"
+	"github.com/fastcr/fastcr/images/pb"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-
-	criu_core "github.com/checkpoint-restore/go-criu/v8/crit/images/criu-core"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fs"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/inventory"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/mm"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pagemap"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pstree"
-	"google.golang.org/protobuf/proto"
 )
 
 // kinds are the images that Check reads from end to end, by the beginning of
@@ -23,18 +15,18 @@ import (
 var kinds = []struct {
 	prefix string
 	magic  uint32
-	first  func() proto.Message // nil: as the rest
-	rest   func() proto.Message
+	first  func() message // nil: as the rest
+	rest   func() message
 }{
-	{"inventory", magicInventory, nil, func() proto.Message { return &inventory.InventoryEntry{} }},
-	{"pstree", magicPstree, nil, func() proto.Message { return &pstree.PstreeEntry{} }},
-	{"core-", magicCore, nil, func() proto.Message { return &criu_core.CoreEntry{} }},
-	{"ids-", magicIDs, nil, func() proto.Message { return &criu_core.TaskKobjIdsEntry{} }},
-	{"mm-", magicMM, nil, func() proto.Message { return &mm.MmEntry{} }},
-	{"fs-", magicFS, nil, func() proto.Message { return &fs.FsEntry{} }},
-	{"fdinfo-", magicFdinfo, nil, func() proto.Message { return &fdinfo.FdinfoEntry{} }},
-	{"files", magicFiles, nil, func() proto.Message { return &fdinfo.FileEntry{} }},
-	{"pagemap-", magicPagemap, func() proto.Message { return &pagemap.PagemapHead{} }, func() proto.Message { return &pagemap.PagemapEntry{} }},
+	{"inventory", magicInventory, nil, func() message { return &pb.InventoryEntry{} }},
+	{"pstree", magicPstree, nil, func() message { return &pb.PstreeEntry{} }},
+	{"core-", magicCore, nil, func() message { return &pb.CoreEntry{} }},
+	{"ids-", magicIDs, nil, func() message { return &pb.TaskKobjIdsEntry{} }},
+	{"mm-", magicMM, nil, func() message { return &pb.MmEntry{} }},
+	{"fs-", magicFS, nil, func() message { return &pb.FsEntry{} }},
+	{"fdinfo-", magicFdinfo, nil, func() message { return &pb.FdinfoEntry{} }},
+	{"files", magicFiles, nil, func() message { return &pb.FileEntry{} }},
+	{"pagemap-", magicPagemap, func() message { return &pb.PagemapHead{} }, func() message { return &pb.PagemapEntry{} }},
 }
 
 // Check reads the images in dir and names the first that is missing, damaged,
@@ -72,7 +64,7 @@ func Check(dir string) error {
 	return nil
 }
 
-func checkImage(path string, magic uint32, first, rest func() proto.Message) error {
+func checkImage(path string, magic uint32, first, rest func() message) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read image: %w", err)
@@ -87,7 +79,7 @@ func checkImage(path string, magic uint32, first, rest func() proto.Message) err
 	return nil
 }
 
-func checkMessages(r io.Reader, magic uint32, first, rest func() proto.Message) error {
+func checkMessages(r io.Reader, magic uint32, first, rest func() message) error {
 	in, err := newReader(r, magic)
 	if err != nil {
 		return err
@@ -112,13 +104,13 @@ func checkPages(path string) error {
 	if err != nil {
 		return fmt.Errorf("image %s: %w", path, err)
 	}
-	var head pagemap.PagemapHead
+	var head pb.PagemapHead
 	if err := in.next(&head); err != nil {
 		return fmt.Errorf("image %s: %w", path, err)
 	}
 	want := int64(0)
 	for {
-		var e pagemap.PagemapEntry
+		var e pb.PagemapEntry
 		if err := in.next(&e); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {

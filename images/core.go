@@ -3,15 +3,10 @@ package images
 import (
 	"fmt"
 
-	criu_core "github.com/checkpoint-restore/go-criu/v8/crit/images/criu-core"
-	criu_sa "github.com/checkpoint-restore/go-criu/v8/crit/images/criu-sa"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fs"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/rlimit"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/rseq"
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // Sizes that CRIU writes.
@@ -36,7 +31,7 @@ func (e *Encoder) writeCores(d *Dir, p *fastcr.Process) error {
 	return nil
 }
 
-func putCore(d *Dir, tid int, core *criu_core.CoreEntry) error {
+func putCore(d *Dir, tid int, core *pb.CoreEntry) error {
 	w := newImage(magicCore)
 	if err := w.message(core); err != nil {
 		return err
@@ -46,16 +41,16 @@ func putCore(d *Dir, tid int, core *criu_core.CoreEntry) error {
 
 // writeZombie writes what is left of a dead process: its exit code and its name.
 func (e *Encoder) writeZombie(d *Dir, p *fastcr.Process) error {
-	return putCore(d, p.PID, &criu_core.CoreEntry{
-		Mtype: criu_core.CoreEntry_X86_64.Enum(),
-		Tc: &criu_core.TaskCoreEntry{
+	return putCore(d, p.PID, &pb.CoreEntry{
+		Mtype: pb.CoreEntry_X86_64.Enum(),
+		Tc: &pb.TaskCoreEntry{
 			TaskState: u32(p.State), ExitCode: &p.ExitCode, Personality: u32(0), Flags: u32(0), BlkSigset: u64(0), Comm: &p.Comm,
 		},
 	})
 }
 
-func (e *Encoder) taskCore(p *fastcr.Process) *criu_core.TaskCoreEntry {
-	tc := &criu_core.TaskCoreEntry{
+func (e *Encoder) taskCore(p *fastcr.Process) *pb.TaskCoreEntry {
+	tc := &pb.TaskCoreEntry{
 		TaskState: u32(p.State), ExitCode: u32(0), Personality: &p.Personality, Flags: &p.Flags,
 		BlkSigset: &p.Threads[0].Blocked, Comm: &p.Comm,
 		Timers: timers(p), Rlimits: rlimits(p), SignalsS: signalQueue(p.SharedPending),
@@ -71,37 +66,37 @@ func (e *Encoder) taskCore(p *fastcr.Process) *criu_core.TaskCoreEntry {
 	return tc
 }
 
-func rlimits(p *fastcr.Process) *criu_core.TaskRlimitsEntry {
-	out := &criu_core.TaskRlimitsEntry{}
+func rlimits(p *fastcr.Process) *pb.TaskRlimitsEntry {
+	out := &pb.TaskRlimitsEntry{}
 	for i := range p.Rlimits {
-		out.Rlimits = append(out.Rlimits, &rlimit.RlimitEntry{Cur: &p.Rlimits[i].Cur, Max: &p.Rlimits[i].Max})
+		out.Rlimits = append(out.Rlimits, &pb.RlimitEntry{Cur: &p.Rlimits[i].Cur, Max: &p.Rlimits[i].Max})
 	}
 	return out
 }
 
 // sigactions leaves out SIGKILL and SIGSTOP, which nobody can change.
-func sigactions(p *fastcr.Process) (out []*criu_sa.SaEntry) {
+func sigactions(p *fastcr.Process) (out []*pb.SaEntry) {
 	for i := range p.Sigactions {
 		if sig := unix.Signal(i + 1); sig == unix.SIGKILL || sig == unix.SIGSTOP {
 			continue
 		}
 		a := &p.Sigactions[i]
-		out = append(out, &criu_sa.SaEntry{
+		out = append(out, &pb.SaEntry{
 			Sigaction: &a.Handler, Flags: &a.Flags, Restorer: &a.Restorer, Mask: &a.Mask, CompatSigaction: boolean(false),
 		})
 	}
 	return out
 }
 
-func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *criu_core.CoreEntry {
+func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *pb.CoreEntry {
 	flags := t.SigAltStack.Flags
 	if t.SigAltStack.Size == 0 {
 		flags = ssDisable
 	}
-	tc := &criu_core.ThreadCoreEntry{
+	tc := &pb.ThreadCoreEntry{
 		FutexRla: &t.RobustList, FutexRlaLen: u32(robustListLen),
 		SchedNice: &t.Nice, SchedPolicy: &t.Policy,
-		Sas:      &criu_core.ThreadSasEntry{SsSp: &t.SigAltStack.SP, SsSize: &t.SigAltStack.Size, SsFlags: &flags},
+		Sas:      &pb.ThreadSasEntry{SsSp: &t.SigAltStack.SP, SsSize: &t.SigAltStack.Size, SsFlags: &flags},
 		SignalsP: signalQueue(t.Pending), Creds: credentials(&t.Creds), Comm: &t.Comm,
 		CgSet: u32(e.cgroups.set(p)),
 	}
@@ -112,19 +107,19 @@ func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *criu_core.Cor
 		tc.PdeathSig = &t.PdeathSig
 	}
 	if t.Rseq.Ptr != 0 {
-		tc.RseqEntry = &rseq.RseqEntry{RseqAbiPointer: &t.Rseq.Ptr, RseqAbiSize: &t.Rseq.Len, Signature: &t.Rseq.Sig}
+		tc.RseqEntry = &pb.RseqEntry{RseqAbiPointer: &t.Rseq.Ptr, RseqAbiSize: &t.Rseq.Len, Signature: &t.Rseq.Sig}
 		if t.Rseq.CS != 0 {
 			tc.RseqEntry.RseqCsPointer = &t.Rseq.CS
 		}
 	}
 	if t.Seccomp.Mode != 0 {
-		tc.SeccompMode = criu_core.SeccompMode(t.Seccomp.Mode).Enum()
+		tc.SeccompMode = pb.SeccompMode(t.Seccomp.Mode).Enum()
 		if len(t.Seccomp.Filters) > 0 {
 			tc.SeccompFilter = u32(e.seccomp.add(t.Seccomp.Filters))
 		}
 	}
-	return &criu_core.CoreEntry{
-		Mtype: criu_core.CoreEntry_X86_64.Enum(), ThreadInfo: threadInfo(t), ThreadCore: tc,
+	return &pb.CoreEntry{
+		Mtype: pb.CoreEntry_X86_64.Enum(), ThreadInfo: threadInfo(t), ThreadCore: tc,
 		Ids: nil,
 	}
 }
@@ -140,7 +135,7 @@ func (e *Encoder) writeFS(d *Dir, p *fastcr.Process) error {
 		return err
 	}
 	w := newImage(magicFS)
-	if err := w.message(&fs.FsEntry{CwdId: &cwd, RootId: &root, Umask: proto.Uint32(p.Umask)}); err != nil {
+	if err := w.message(&pb.FsEntry{CwdId: &cwd, RootId: &root, Umask: new(uint32(p.Umask))}); err != nil {
 		return err
 	}
 	return d.put(fmt.Sprintf("fs-%d.img", p.PID), w)

@@ -3,22 +3,21 @@ package images
 import (
 	"encoding/binary"
 
-	core_x86 "github.com/checkpoint-restore/go-criu/v8/crit/images/core-x86"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 	"github.com/fastcr/fastcr/xstate"
 )
 
-func threadInfo(t *fastcr.Thread) *core_x86.ThreadInfoX86 {
-	return &core_x86.ThreadInfoX86{ClearTidAddr: &t.ClearChildTID, Gpregs: gpregs(&t.Regs), Fpregs: fpregs(t.FPU), Tls: tls(t)}
+func threadInfo(t *fastcr.Thread) *pb.ThreadInfoX86 {
+	return &pb.ThreadInfoX86{ClearTidAddr: &t.ClearChildTID, Gpregs: gpregs(&t.Regs), Fpregs: fpregs(t.FPU), Tls: tls(t)}
 }
 
-func gpregs(r *fastcr.Regs) *core_x86.UserX86RegsEntry {
-	return &core_x86.UserX86RegsEntry{
+func gpregs(r *fastcr.Regs) *pb.UserX86RegsEntry {
+	return &pb.UserX86RegsEntry{
 		R15: &r.R15, R14: &r.R14, R13: &r.R13, R12: &r.R12, Bp: &r.BP, Bx: &r.BX, R11: &r.R11, R10: &r.R10,
 		R9: &r.R9, R8: &r.R8, Ax: &r.AX, Cx: &r.CX, Dx: &r.DX, Si: &r.SI, Di: &r.DI, OrigAx: &r.OrigAX,
 		Ip: &r.IP, Cs: &r.CS, Flags: &r.Flags, Sp: &r.SP, Ss: &r.SS, FsBase: &r.FSBase, GsBase: &r.GSBase,
-		Ds: &r.DS, Es: &r.ES, Fs: &r.FS, Gs: &r.GS, Mode: core_x86.UserX86RegsMode_NATIVE.Enum(),
+		Ds: &r.DS, Es: &r.ES, Fs: &r.FS, Gs: &r.GS, Mode: pb.UserX86RegsMode_NATIVE.Enum(),
 	}
 }
 
@@ -26,12 +25,12 @@ func gpregs(r *fastcr.Regs) *core_x86.UserX86RegsEntry {
 const fxsaveSize = 512
 
 // fpregs takes a standard-format XSAVE area apart, as PTRACE_GETREGSET gives it.
-func fpregs(area []byte) *core_x86.UserX86FpregsEntry {
+func fpregs(area []byte) *pb.UserX86FpregsEntry {
 	if len(area) < fxsaveSize {
 		area = append(append([]byte(nil), area...), make([]byte, fxsaveSize-len(area))...)
 	}
 	le := binary.LittleEndian
-	out := &core_x86.UserX86FpregsEntry{
+	out := &pb.UserX86FpregsEntry{
 		Cwd: u32(le.Uint16(area)), Swd: u32(le.Uint16(area[2:])), Twd: u32(le.Uint16(area[4:])), Fop: u32(le.Uint16(area[6:])),
 		Rip: u64(le.Uint64(area[8:])), Rdp: u64(le.Uint64(area[16:])), Mxcsr: u32(le.Uint32(area[24:])), MxcsrMask: u32(le.Uint32(area[28:])),
 		StSpace: words(area[32:160]), XmmSpace: words(area[160:416]),
@@ -39,7 +38,7 @@ func fpregs(area []byte) *core_x86.UserX86FpregsEntry {
 	if len(area) < fxsaveSize+8 {
 		return out
 	}
-	out.Xsave = &core_x86.UserX86XsaveEntry{
+	out.Xsave = &pb.UserX86XsaveEntry{
 		XstateBv:    u64(le.Uint64(area[fxsaveSize:])),
 		YmmhSpace:   words(component(area, xstate.YMM)),
 		BndregState: longs(component(area, xstate.BNDREGS)),
@@ -79,13 +78,13 @@ func longs(b []byte) (out []uint64) {
 const firstTLS = 12
 
 // tls unpacks the three TLS slots of the GDT (struct desc_struct).
-func tls(t *fastcr.Thread) (out []*core_x86.UserDescT) {
+func tls(t *fastcr.Thread) (out []*pb.UserDescT) {
 	for i, raw := range t.TLS {
 		d := uint64(raw)
 		bit := func(n int) bool { return d>>n&1 != 0 }
 		base := d>>16&0xffffff | d>>56<<24
 		limit := d&0xffff | d>>48&0xf<<16
-		out = append(out, &core_x86.UserDescT{
+		out = append(out, &pb.UserDescT{
 			EntryNumber: u32(firstTLS + i), BaseAddr: u32(base), Limit: u32(limit),
 			Seg_32Bit: boolean(bit(54)), ContentsH: boolean(bit(43)), ContentsL: boolean(bit(42)),
 			ReadExecOnly: boolean(!bit(41)), LimitInPages: boolean(bit(55)), SegNotPresent: boolean(!bit(47)), Usable: boolean(bit(52)),

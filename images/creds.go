@@ -1,15 +1,12 @@
 package images
 
 import (
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/creds"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/siginfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/timer"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
-func credentials(c *fastcr.Creds) *creds.CredsEntry {
-	out := &creds.CredsEntry{
+func credentials(c *fastcr.Creds) *pb.CredsEntry {
+	out := &pb.CredsEntry{
 		Uid: &c.UID, Gid: &c.GID, Euid: &c.EUID, Egid: &c.EGID, Suid: &c.SUID, Sgid: &c.SGID, Fsuid: &c.FSUID, Fsgid: &c.FSGID,
 		CapInh: halves(c.CapInh), CapPrm: halves(c.CapPrm), CapEff: halves(c.CapEff), CapBnd: halves(c.CapBnd), CapAmb: halves(c.CapAmb),
 		Secbits: &c.Securebits, Groups: c.Groups,
@@ -23,10 +20,10 @@ func credentials(c *fastcr.Creds) *creds.CredsEntry {
 // halves are a capability set's two words, the lower first.
 func halves(set uint64) []uint32 { return []uint32{uint32(set), uint32(set >> 32)} }
 
-func signalQueue(pending []fastcr.Siginfo) *siginfo.SignalQueueEntry {
-	q := &siginfo.SignalQueueEntry{}
+func signalQueue(pending []fastcr.Siginfo) *pb.SignalQueueEntry {
+	q := &pb.SignalQueueEntry{}
 	for i := range pending {
-		q.Signals = append(q.Signals, &siginfo.SiginfoEntry{Siginfo: pending[i][:]})
+		q.Signals = append(q.Signals, &pb.SiginfoEntry{Siginfo: pending[i][:]})
 	}
 	return q
 }
@@ -37,17 +34,17 @@ const (
 	sigevTID   = 4 // SIGEV_THREAD_ID
 )
 
-func timers(p *fastcr.Process) *timer.TaskTimersEntry {
-	itimer := func(t fastcr.ITimer) *timer.ItimerEntry {
-		return &timer.ItimerEntry{
+func timers(p *fastcr.Process) *pb.TaskTimersEntry {
+	itimer := func(t fastcr.ITimer) *pb.ItimerEntry {
+		return &pb.ItimerEntry{
 			Isec: u64(t.Interval / usecPerSec), Iusec: u64(t.Interval % usecPerSec),
 			Vsec: u64(t.Value / usecPerSec), Vusec: u64(t.Value % usecPerSec),
 		}
 	}
-	out := &timer.TaskTimersEntry{Real: itimer(p.ITimers[0]), Virt: itimer(p.ITimers[1]), Prof: itimer(p.ITimers[2])}
+	out := &pb.TaskTimersEntry{Real: itimer(p.ITimers[0]), Virt: itimer(p.ITimers[1]), Prof: itimer(p.ITimers[2])}
 	for i := range p.POSIXTimers {
 		t := &p.POSIXTimers[i]
-		e := &timer.PosixTimerEntry{
+		e := &pb.PosixTimerEntry{
 			ItId: u32(t.ID), ClockId: u32(t.ClockID), SiSigno: u32(t.Signo), ItSigevNotify: u32(t.Notify),
 			SivalPtr: u64(t.Sigval), Overrun: u32(t.Overrun),
 			Isec: u64(t.Interval / nsecPerSec), Insec: u64(t.Interval % nsecPerSec),

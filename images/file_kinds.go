@@ -4,19 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/eventfd"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/eventpoll"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fh"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fsnotify"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/signalfd"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/timerfd"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // file is the id and type of an open file; the first time its entry is made.
-func (t *fileTable) file(f *fastcr.File) (uint32, fdinfo.FdTypes, error) {
+func (t *fileTable) file(f *fastcr.File) (uint32, pb.FdTypes, error) {
 	kind, ok := fileKinds[f.Kind]
 	if !ok {
 		return 0, 0, fmt.Errorf("%s: kind %d has no image", f.Path.Path, f.Kind)
@@ -32,20 +25,20 @@ func (t *fileTable) file(f *fastcr.File) (uint32, fdinfo.FdTypes, error) {
 // fileKinds says how each kind of open file becomes an entry of files.img. A new
 // kind is one line here and one function.
 var fileKinds = map[fastcr.FileKind]struct {
-	typ    fdinfo.FdTypes
+	typ    pb.FdTypes
 	encode func(t *fileTable, id uint32, f *fastcr.File) error
 }{
-	fastcr.KindRegular:    {fdinfo.FdTypes_REG, encodeRegular},
-	fastcr.KindCharDev:    {fdinfo.FdTypes_REG, encodeRegular},
-	fastcr.KindPipe:       {fdinfo.FdTypes_PIPE, encodePipe},
-	fastcr.KindFIFO:       {fdinfo.FdTypes_FIFO, encodeFIFO},
-	fastcr.KindTTY:        {fdinfo.FdTypes_TTY, encodeTTY},
-	fastcr.KindEventfd:    {fdinfo.FdTypes_EVENTFD, encodeEventfd},
-	fastcr.KindEpoll:      {fdinfo.FdTypes_EVENTPOLL, encodeEpoll},
-	fastcr.KindSignalfd:   {fdinfo.FdTypes_SIGNALFD, encodeSignalfd},
-	fastcr.KindTimerfd:    {fdinfo.FdTypes_TIMERFD, encodeTimerfd},
-	fastcr.KindInotify:    {fdinfo.FdTypes_INOTIFY, encodeInotify},
-	fastcr.KindUnixSocket: {fdinfo.FdTypes_UNIXSK, encodeUnix},
+	fastcr.KindRegular:    {pb.FdTypes_REG, encodeRegular},
+	fastcr.KindCharDev:    {pb.FdTypes_REG, encodeRegular},
+	fastcr.KindPipe:       {pb.FdTypes_PIPE, encodePipe},
+	fastcr.KindFIFO:       {pb.FdTypes_FIFO, encodeFIFO},
+	fastcr.KindTTY:        {pb.FdTypes_TTY, encodeTTY},
+	fastcr.KindEventfd:    {pb.FdTypes_EVENTFD, encodeEventfd},
+	fastcr.KindEpoll:      {pb.FdTypes_EVENTPOLL, encodeEpoll},
+	fastcr.KindSignalfd:   {pb.FdTypes_SIGNALFD, encodeSignalfd},
+	fastcr.KindTimerfd:    {pb.FdTypes_TIMERFD, encodeTimerfd},
+	fastcr.KindInotify:    {pb.FdTypes_INOTIFY, encodeInotify},
+	fastcr.KindUnixSocket: {pb.FdTypes_UNIXSK, encodeUnix},
 }
 
 func encodeRegular(t *fileTable, id uint32, f *fastcr.File) error {
@@ -57,7 +50,7 @@ func encodeEventfd(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	t.add(fdinfo.FdTypes_EVENTFD, id, &fdinfo.FileEntry{Efd: &eventfd.EventfdFileEntry{
+	t.add(pb.FdTypes_EVENTFD, id, &pb.FileEntry{Efd: &pb.EventfdFileEntry{
 		Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner), Counter: &d.Counter,
 	}})
 	return nil
@@ -68,14 +61,14 @@ func encodeEpoll(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	e := &eventpoll.EventpollFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
+	e := &pb.EventpollFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
 	for i := range d.Watches {
 		w := &d.Watches[i]
-		e.Tfd = append(e.Tfd, &eventpoll.EventpollTfdEntry{
+		e.Tfd = append(e.Tfd, &pb.EventpollTfdEntry{
 			Id: &id, Tfd: u32(w.FD), Events: &w.Events, Data: &w.Data, Dev: u32(w.Dev), Inode: &w.Ino, Pos: &w.Pos,
 		})
 	}
-	t.add(fdinfo.FdTypes_EVENTPOLL, id, &fdinfo.FileEntry{Epfd: e})
+	t.add(pb.FdTypes_EVENTPOLL, id, &pb.FileEntry{Epfd: e})
 	return nil
 }
 
@@ -84,7 +77,7 @@ func encodeSignalfd(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	t.add(fdinfo.FdTypes_SIGNALFD, id, &fdinfo.FileEntry{Sgfd: &signalfd.SignalfdEntry{
+	t.add(pb.FdTypes_SIGNALFD, id, &pb.FileEntry{Sgfd: &pb.SignalfdEntry{
 		Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner), Sigmask: &d.Mask,
 	}})
 	return nil
@@ -95,7 +88,7 @@ func encodeTimerfd(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	t.add(fdinfo.FdTypes_TIMERFD, id, &fdinfo.FileEntry{Tfd: &timerfd.TimerfdEntry{
+	t.add(pb.FdTypes_TIMERFD, id, &pb.FileEntry{Tfd: &pb.TimerfdEntry{
 		Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner), Clockid: &d.ClockID, Ticks: &d.Ticks, SettimeFlags: &d.Flags,
 		Vsec: u64(d.Value / nsecPerSec), Vnsec: u64(d.Value % nsecPerSec),
 		Isec: u64(d.Interval / nsecPerSec), Insec: u64(d.Interval % nsecPerSec),
@@ -111,10 +104,10 @@ func encodeInotify(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	e := &fsnotify.InotifyFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
+	e := &pb.InotifyFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
 	for i := range d.Watches {
 		w := &d.Watches[i]
-		h := &fh.FhEntry{Bytes: u32(len(w.Handle)), Type: u32(w.HandleType), Handle: make([]uint64, handleWords)}
+		h := &pb.FhEntry{Bytes: u32(len(w.Handle)), Type: u32(w.HandleType), Handle: make([]uint64, handleWords)}
 		for j := range w.Handle {
 			if j/8 < handleWords {
 				var word [8]byte
@@ -125,11 +118,11 @@ func encodeInotify(t *fileTable, id uint32, f *fastcr.File) error {
 		if w.Path != "" {
 			h.Path = &w.Path
 		}
-		e.Wd = append(e.Wd, &fsnotify.InotifyWdEntry{
+		e.Wd = append(e.Wd, &pb.InotifyWdEntry{
 			Id: &id, IIno: &w.Ino, Mask: &w.Mask, IgnoredMask: u32(0), SDev: &w.SDev, Wd: u32(w.WD), FHandle: h,
 		})
 	}
-	t.add(fdinfo.FdTypes_INOTIFY, id, &fdinfo.FileEntry{Ify: e})
+	t.add(pb.FdTypes_INOTIFY, id, &pb.FileEntry{Ify: e})
 	return nil
 }
 

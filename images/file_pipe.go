@@ -3,13 +3,10 @@ package images
 import (
 	"sort"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fifo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pipe"
-	pipe_data "github.com/checkpoint-restore/go-criu/v8/crit/images/pipe-data"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 func encodePipe(t *fileTable, id uint32, f *fastcr.File) error {
@@ -18,7 +15,7 @@ func encodePipe(t *fileTable, id uint32, f *fastcr.File) error {
 		return err
 	}
 	flags := f.Flags &^ unix.O_DIRECT
-	t.add(fdinfo.FdTypes_PIPE, id, &fdinfo.FileEntry{Pipe: &pipe.PipeEntry{
+	t.add(pb.FdTypes_PIPE, id, &pb.FileEntry{Pipe: &pb.PipeEntry{
 		Id: &id, PipeId: u32(d.ID), Flags: &flags, Fown: ownerEntry(f.Owner),
 	}})
 	return nil
@@ -34,7 +31,7 @@ func encodeFIFO(t *fileTable, id uint32, f *fastcr.File) error {
 	if err := t.addRegular(reg, f.Path, f.Flags, 0, f.Owner, false); err != nil {
 		return err
 	}
-	t.add(fdinfo.FdTypes_FIFO, id, &fdinfo.FileEntry{Fifo: &fifo.FifoEntry{Id: &id, PipeId: u32(d.ID), RegfId: &reg}})
+	t.add(pb.FdTypes_FIFO, id, &pb.FileEntry{Fifo: &pb.FifoEntry{Id: &id, PipeId: u32(d.ID), RegfId: &reg}})
 	return nil
 }
 
@@ -64,7 +61,7 @@ func (e *Encoder) writePipesData(d *Dir) error {
 			if c := e.opts.Pipes[id]; c != nil {
 				data = c.Data
 			}
-			if err := w.message(&pipe_data.PipeDataEntry{PipeId: u32(id), Bytes: u32(len(data)), Size: u32(pipes[id].RingSize)}); err != nil {
+			if err := w.message(&pb.PipeDataEntry{PipeId: u32(id), Bytes: u32(len(data)), Size: u32(pipes[id].RingSize)}); err != nil {
 				return err
 			}
 			w.raw(data)

@@ -1,11 +1,10 @@
 package images
 
 import (
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/tty"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // CRIU's numbers for terminals that are no pty.
@@ -28,9 +27,9 @@ const (
 
 // ttyTable holds the terminals in the order in which they are met.
 type ttyTable struct {
-	infos     []*tty.TtyInfoEntry
+	infos     []*pb.TtyInfoEntry
 	externals uint32
-	data      []*tty.TtyDataEntry
+	data      []*pb.TtyDataEntry
 }
 
 func (t *ttyTable) has(id uint32) bool {
@@ -43,20 +42,20 @@ func (t *ttyTable) has(id uint32) bool {
 }
 
 // ttyType is CRIU's type, index and side of a terminal, by the device that was opened.
-func ttyType(rdev uint64, d *fastcr.TTY) (typ tty.TtyType, index uint32, master bool) {
+func ttyType(rdev uint64, d *fastcr.TTY) (typ pb.TtyType, index uint32, master bool) {
 	switch major, minor := unix.Major(rdev), unix.Minor(rdev); {
 	case major >= majorPtsLow && major <= majorPtsHigh:
-		return tty.TtyType_PTY, d.Index, false
+		return pb.TtyType_PTY, d.Index, false
 	case major == majorTTYAux && minor == 2:
-		return tty.TtyType_PTY, d.Index, true
+		return pb.TtyType_PTY, d.Index, true
 	case major == majorTTYAux && minor == 0:
-		return tty.TtyType_CTTY, cttyIndex, false
+		return pb.TtyType_CTTY, cttyIndex, false
 	case major == majorTTYAux && minor == 1:
-		return tty.TtyType_CONSOLE, consoleIndex, false
+		return pb.TtyType_CONSOLE, consoleIndex, false
 	case major == majorVT && minor < 64:
-		return tty.TtyType_VT, vtIndex, false
+		return pb.TtyType_VT, vtIndex, false
 	default:
-		return tty.TtyType_SERIAL, serialIndex, false
+		return pb.TtyType_SERIAL, serialIndex, false
 	}
 }
 
@@ -70,45 +69,45 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 	typ, index, master := ttyType(f.Path.RDev, d)
 	if f.Path.External != "" {
 		t.ttys.externals++
-		typ, index, master = tty.TtyType_EXT_TTY, externalIndex+t.ttys.externals, false
+		typ, index, master = pb.TtyType_EXT_TTY, externalIndex+t.ttys.externals, false
 	}
 	infoID := index << 1
 	if master {
 		infoID++
 	}
-	file := &tty.TtyFileEntry{Id: &id, TtyInfoId: &infoID, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
+	file := &pb.TtyFileEntry{Id: &id, TtyInfoId: &infoID, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
 	if f.Path.External == "" {
 		file.RegfId = u32(t.next())
 		if err := t.addRegular(*file.RegfId, f.Path, f.Flags, f.Pos, f.Owner, false); err != nil {
 			return err
 		}
 	}
-	t.add(fdinfo.FdTypes_TTY, id, &fdinfo.FileEntry{Tty: file})
+	t.add(pb.FdTypes_TTY, id, &pb.FileEntry{Tty: file})
 	if t.ttys.has(infoID) {
 		return nil
 	}
-	info := &tty.TtyInfoEntry{
+	info := &pb.TtyInfoEntry{
 		Id: &infoID, Type: typ.Enum(), Locked: &d.PtyLocked, Exclusive: &d.Exclusive, PacketMode: &d.Packet,
 		Sid: u32(d.Session), Pgrp: u32(d.PGRP), Rdev: u32(f.Path.RDev), Dev: u32(f.Path.Dev), Uid: &f.Path.UID, Gid: &f.Path.GID,
 	}
-	if typ == tty.TtyType_PTY {
-		info.Pty = &tty.TtyPtyEntry{Index: &d.Index}
+	if typ == pb.TtyType_PTY {
+		info.Pty = &pb.TtyPtyEntry{Index: &d.Index}
 	}
 	if !d.Hung {
 		info.Termios, info.TermiosLocked = termios(&d.Termios), termios(&d.TermiosLocked)
-		info.Winsize = &tty.WinsizeEntry{
+		info.Winsize = &pb.WinsizeEntry{
 			WsRow: u32(d.Winsize.Row), WsCol: u32(d.Winsize.Col), WsXpixel: u32(d.Winsize.XPixel), WsYpixel: u32(d.Winsize.YPixel),
 		}
 	}
 	t.ttys.infos = append(t.ttys.infos, info)
 	if len(d.Queued) > 0 {
-		t.ttys.data = append(t.ttys.data, &tty.TtyDataEntry{TtyId: &infoID, Data: d.Queued})
+		t.ttys.data = append(t.ttys.data, &pb.TtyDataEntry{TtyId: &infoID, Data: d.Queued})
 	}
 	return nil
 }
 
-func termios(k *fastcr.Termios) *tty.TermiosEntry {
-	e := &tty.TermiosEntry{
+func termios(k *fastcr.Termios) *pb.TermiosEntry {
+	e := &pb.TermiosEntry{
 		CIflag: &k.Iflag, COflag: &k.Oflag, CCflag: &k.Cflag, CLflag: &k.Lflag, CLine: u32(k.Line),
 		CIspeed: &k.Ispeed, COspeed: &k.Ospeed, CCc: make([]uint32, len(k.CC)),
 	}

@@ -1,12 +1,8 @@
 package images
 
 import (
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	sk_opts "github.com/checkpoint-restore/go-criu/v8/crit/images/sk-opts"
-	sk_packet "github.com/checkpoint-restore/go-criu/v8/crit/images/sk-packet"
-	sk_unix "github.com/checkpoint-restore/go-criu/v8/crit/images/sk-unix"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 func encodeUnix(t *fileTable, id uint32, f *fastcr.File) error {
@@ -14,7 +10,7 @@ func encodeUnix(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	e := &sk_unix.UnixSkEntry{
+	e := &pb.UnixSkEntry{
 		Id: &id, Ino: u32(d.Ino), Type: &d.Type, State: &d.State, Flags: &f.Flags, Uflags: u32(0), Backlog: &d.Backlog,
 		Peer: u32(d.PeerIno), Fown: ownerEntry(f.Owner), Opts: socketOptions(d), Name: d.Name, NsId: u32(nsNet),
 	}
@@ -22,15 +18,15 @@ func encodeUnix(t *fileTable, id uint32, f *fastcr.File) error {
 		e.Name = []byte{}
 	}
 	if d.Shutdown != 0 {
-		e.Shutdown = sk_opts.SkShutdown(d.Shutdown).Enum()
+		e.Shutdown = pb.SkShutdown(d.Shutdown).Enum()
 	}
-	t.add(fdinfo.FdTypes_UNIXSK, id, &fdinfo.FileEntry{Usk: e})
+	t.add(pb.FdTypes_UNIXSK, id, &pb.FileEntry{Usk: e})
 	return nil
 }
 
-func socketOptions(u *fastcr.UnixSocket) *sk_opts.SkOptsEntry {
+func socketOptions(u *fastcr.UnixSocket) *pb.SkOptsEntry {
 	o := &u.Options
-	e := &sk_opts.SkOptsEntry{
+	e := &pb.SkOptsEntry{
 		SoSndbuf: &u.SndBuf, SoRcvbuf: &u.RcvBuf,
 		SoSndTmoSec: u64(o.SndTimeo / usecPerSec), SoSndTmoUsec: u64(o.SndTimeo % usecPerSec),
 		SoRcvTmoSec: u64(o.RcvTimeo / usecPerSec), SoRcvTmoUsec: u64(o.RcvTimeo % usecPerSec),
@@ -57,7 +53,7 @@ func (e *Encoder) writeQueues(d *Dir) error {
 			continue
 		}
 		for _, p := range e.opts.Queues[u.Ino].Packets {
-			if err := w.message(&sk_packet.SkPacketEntry{IdFor: u32(e.files.open[f.ID]), Length: u32(len(p))}); err != nil {
+			if err := w.message(&pb.SkPacketEntry{IdFor: u32(e.files.open[f.ID]), Length: u32(len(p))}); err != nil {
 				return err
 			}
 			w.raw(p)

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fown"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/regfile"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // fileTable numbers files and collects their entries for files.img.
@@ -20,7 +18,7 @@ type fileTable struct {
 	last    uint32
 	open    map[fastcr.KObj]uint32 // open files
 	paths   map[pathKey]uint32     // files known by path only: mapped ones, directories
-	entries []*fdinfo.FileEntry
+	entries []*pb.FileEntry
 	ghosts  ghostTable
 	leased  map[[2]uint64]bool // files that the tree has a lease on, by device and inode
 	links   map[string]uint32  // temporary names of deleted files
@@ -44,7 +42,7 @@ func (t *fileTable) next() uint32 {
 	return t.last
 }
 
-func (t *fileTable) add(typ fdinfo.FdTypes, id uint32, e *fdinfo.FileEntry) {
+func (t *fileTable) add(typ pb.FdTypes, id uint32, e *pb.FileEntry) {
 	e.Type, e.Id = typ.Enum(), &id
 	t.entries = append(t.entries, e)
 }
@@ -78,7 +76,7 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 			return err
 		}
 	}
-	reg := &regfile.RegFileEntry{Id: &id, Flags: &flags, Pos: &pos, Fown: ownerEntry(owner), Name: &name, Mode: &p.Mode}
+	reg := &pb.RegFileEntry{Id: &id, Flags: &flags, Pos: &pos, Fown: ownerEntry(owner), Name: &name, Mode: &p.Mode}
 	if p.External != "" {
 		reg.Ext = boolean(true)
 	}
@@ -88,7 +86,7 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 			reg.BuildId = buildID(p)
 		}
 	}
-	t.add(fdinfo.FdTypes_REG, id, &fdinfo.FileEntry{Reg: reg})
+	t.add(pb.FdTypes_REG, id, &pb.FileEntry{Reg: reg})
 	return nil
 }
 
@@ -145,8 +143,8 @@ func findNote(notes []byte, order binary.ByteOrder, typ uint32) []byte {
 	return nil
 }
 
-func ownerEntry(o fastcr.FileOwner) *fown.FownEntry {
-	return &fown.FownEntry{Uid: &o.UID, Euid: &o.EUID, Signum: &o.Signum, PidType: &o.PIDType, Pid: u32(o.PID)}
+func ownerEntry(o fastcr.FileOwner) *pb.FownEntry {
+	return &pb.FownEntry{Uid: &o.UID, Euid: &o.EUID, Signum: &o.Signum, PidType: &o.PIDType, Pid: u32(o.PID)}
 }
 
 // writeFdinfo writes a descriptor table; a shared one is written with the first process that has it.
@@ -165,7 +163,7 @@ func (e *Encoder) writeFdinfo(d *Dir, p *fastcr.Process) error {
 		if fd.CloExec {
 			flags = unix.FD_CLOEXEC
 		}
-		if err := w.message(&fdinfo.FdinfoEntry{Id: &id, Flags: &flags, Type: typ.Enum(), Fd: u32(fd.Num)}); err != nil {
+		if err := w.message(&pb.FdinfoEntry{Id: &id, Flags: &flags, Type: typ.Enum(), Fd: u32(fd.Num)}); err != nil {
 			return err
 		}
 	}

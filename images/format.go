@@ -11,8 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"google.golang.org/protobuf/proto"
+	"slices"
 )
 
 // Magic numbers of CRIU 1.x and newer images, little endian.
@@ -71,15 +70,24 @@ func newImage(magic uint32) *writer {
 	return newWriter(magicCommon, magic)
 }
 
+// message is what package pb has for every message of CRIU's.
+type message interface {
+	Reset()
+	SizeVT() int
+	MarshalToSizedBufferVT([]byte) (int, error)
+	UnmarshalVT([]byte) error
+}
+
 // message appends one message with its size.
-func (w *writer) message(m proto.Message) error {
+func (w *writer) message(m message) error {
+	size := m.SizeVT()
+	w.buf = slices.Grow(w.buf, 4+size)
+	w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(size))
 	at := len(w.buf)
-	w.buf = append(w.buf, 0, 0, 0, 0)
-	var err error
-	if w.buf, err = (proto.MarshalOptions{}).MarshalAppend(w.buf, m); err != nil {
-		return fmt.Errorf("encode %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+	w.buf = w.buf[:at+size]
+	if _, err := m.MarshalToSizedBufferVT(w.buf[at:]); err != nil {
+		return fmt.Errorf("encode %T: %w", m, err)
 	}
-	binary.LittleEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at-4))
 	return nil
 }
 
@@ -109,7 +117,7 @@ func readAfter(r io.Reader, want []byte) (*reader, error) {
 }
 
 // next reads the next message into m; io.EOF at the image's end.
-func (r *reader) next(m proto.Message) error {
+func (r *reader) next(m message) error {
 	var size [4]byte
 	if _, err := io.ReadFull(r.r, size[:]); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -128,7 +136,8 @@ func (r *reader) next(m proto.Message) error {
 	if len(b) != int(n) {
 		return fmt.Errorf("%w: truncated", errFormat)
 	}
-	if err := proto.Unmarshal(b, m); err != nil {
+	m.Reset()
+	if err := m.UnmarshalVT(b); err != nil {
 		return fmt.Errorf("%w: %w", errFormat, err)
 	}
 	return nil

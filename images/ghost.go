@@ -3,14 +3,10 @@ package images
 import (
 	"fmt"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	ghost_file "github.com/checkpoint-restore/go-criu/v8/crit/images/ghost-file"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/regfile"
-	remap_file_path "github.com/checkpoint-restore/go-criu/v8/crit/images/remap-file-path"
-	criu_time "github.com/checkpoint-restore/go-criu/v8/crit/images/time"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // ghostTable holds the deleted files that travel in the images.
@@ -18,7 +14,7 @@ type ghostTable struct {
 	contents map[[2]uint64]*fastcr.GhostContent
 	ids      map[[2]uint64]uint32
 	files    []fastcr.PathRef // by id
-	remaps   []*remap_file_path.RemapFilePathEntry
+	remaps   []*pb.RemapFilePathEntry
 }
 
 func newGhostTable(contents map[[2]uint64]*fastcr.GhostContent) ghostTable {
@@ -39,12 +35,12 @@ func (t *fileTable) remap(id uint32, p fastcr.PathRef) error {
 	if !ok {
 		link = t.next()
 		t.links[name] = link
-		t.add(fdinfo.FdTypes_REG, link, &fdinfo.FileEntry{Reg: &regfile.RegFileEntry{
+		t.add(pb.FdTypes_REG, link, &pb.FileEntry{Reg: &pb.RegFileEntry{
 			Id: &link, Flags: u32(0), Pos: u64(0), Fown: ownerEntry(fastcr.FileOwner{}), Name: &name,
 		}})
 	}
-	t.ghosts.remaps = append(t.ghosts.remaps, &remap_file_path.RemapFilePathEntry{
-		OrigId: &id, RemapId: &link, RemapType: remap_file_path.RemapType_LINKED.Enum(),
+	t.ghosts.remaps = append(t.ghosts.remaps, &pb.RemapFilePathEntry{
+		OrigId: &id, RemapId: &link, RemapType: pb.RemapType_LINKED.Enum(),
 	})
 	return nil
 }
@@ -61,8 +57,8 @@ func (g *ghostTable) remap(id uint32, p fastcr.PathRef) error {
 		ghost = uint32(len(g.files))
 		g.ids[key] = ghost
 	}
-	g.remaps = append(g.remaps, &remap_file_path.RemapFilePathEntry{
-		OrigId: &id, RemapId: &ghost, RemapType: remap_file_path.RemapType_GHOST.Enum(),
+	g.remaps = append(g.remaps, &pb.RemapFilePathEntry{
+		OrigId: &id, RemapId: &ghost, RemapType: pb.RemapType_GHOST.Enum(),
 	})
 	return nil
 }
@@ -91,10 +87,10 @@ func (e *Encoder) writeGhosts(d *Dir) error {
 }
 
 func (g *ghostTable) writeGhost(d *Dir, id uint32, p *fastcr.PathRef) error {
-	timeval := func(ns int64) *criu_time.Timeval {
-		return &criu_time.Timeval{TvSec: u64(ns / nsecPerSec), TvUsec: u64(ns % nsecPerSec / 1000)}
+	timeval := func(ns int64) *pb.Timeval {
+		return &pb.Timeval{TvSec: u64(ns / nsecPerSec), TvUsec: u64(ns % nsecPerSec / 1000)}
 	}
-	e := &ghost_file.GhostFileEntry{
+	e := &pb.GhostFileEntry{
 		Uid: &p.UID, Gid: &p.GID, Mode: &p.Mode, Dev: u32(p.Dev), Ino: &p.Ino, Atim: timeval(p.Atime), Mtim: timeval(p.Mtime),
 	}
 	if typ := p.Mode & unix.S_IFMT; typ == unix.S_IFCHR || typ == unix.S_IFBLK {
@@ -110,7 +106,7 @@ func (g *ghostTable) writeGhost(d *Dir, id uint32, p *fastcr.PathRef) error {
 	}
 	if content != nil {
 		for _, x := range content.Extents {
-			if err := w.message(&ghost_file.GhostChunkEntry{Len: u64(len(x.Data)), Off: u64(x.Off)}); err != nil {
+			if err := w.message(&pb.GhostChunkEntry{Len: u64(len(x.Data)), Off: u64(x.Off)}); err != nil {
 				return err
 			}
 			w.raw(x.Data)

@@ -3,10 +3,8 @@ package images
 import (
 	"fmt"
 
-	criu_core "github.com/checkpoint-restore/go-criu/v8/crit/images/criu-core"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // Namespace ids. All processes are in fastcr's own namespaces: the numbers only
@@ -41,15 +39,15 @@ func (o *objectIDs) of(k fastcr.KObj) uint32 {
 }
 
 // kobjIDs are one process's ids (task_kobj_ids_entry).
-func kobjIDs(vm, files, fs, sighand uint32) *criu_core.TaskKobjIdsEntry {
-	return &criu_core.TaskKobjIdsEntry{
+func kobjIDs(vm, files, fs, sighand uint32) *pb.TaskKobjIdsEntry {
+	return &pb.TaskKobjIdsEntry{
 		VmId: &vm, FilesId: &files, FsId: &fs, SighandId: &sighand,
 		PidNsId: u32(nsPID), NetNsId: u32(nsNet), IpcNsId: u32(nsIPC), UtsNsId: u32(nsUTS),
 		TimeNsId: u32(nsTime), MntNsId: u32(nsMnt), UserNsId: u32(nsUser), CgroupNsId: u32(nsCgroup),
 	}
 }
 
-func (e *Encoder) processIDs(p *fastcr.Process) *criu_core.TaskKobjIdsEntry {
+func (e *Encoder) processIDs(p *fastcr.Process) *pb.TaskKobjIdsEntry {
 	return kobjIDs(e.vm.of(p.MMID), e.fdTables.of(p.FilesID), e.fs.of(p.FSID), e.sighand.of(p.SighandID))
 }
 
@@ -63,8 +61,8 @@ func (e *Encoder) writeIDs(d *Dir, p *fastcr.Process) error {
 
 // Pointers for protobuf's optional fields.
 func u32[T ~int | ~int32 | ~uint32 | ~uint8 | ~uint16 | ~int64 | ~uint64](v T) *uint32 {
-	return proto.Uint32(uint32(v))
+	return new(uint32(uint32(v)))
 }
-func u64[T ~int | ~int64 | ~uint64 | ~uint32](v T) *uint64 { return proto.Uint64(uint64(v)) }
+func u64[T ~int | ~int64 | ~uint64 | ~uint32](v T) *uint64 { return new(uint64(uint64(v))) }
 func str(s string) *string                                 { return &s }
 func boolean(b bool) *bool                                 { return &b }

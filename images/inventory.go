@@ -2,10 +2,8 @@ package images
 
 import (
 	"fmt"
+	"github.com/fastcr/fastcr/images/pb"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/inventory"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pstree"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/timens"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,15 +13,15 @@ const imagesVersion = 2
 // writeInventory writes what criu reads first.
 func (e *Encoder) writeInventory(d *Dir) error {
 	w := newImage(magicInventory)
-	if err := w.message(&inventory.InventoryEntry{
+	if err := w.message(&pb.InventoryEntry{
 		ImgVersion:        u32(imagesVersion),
 		FdinfoPerId:       boolean(true),
 		NsPerId:           boolean(true),
 		RootIds:           kobjIDs(1, 1, 1, 1),
 		RootCgSet:         u32(ownCgroupSet),
-		Lsmtype:           inventory.Lsmtype_NO_LSM.Enum(),
+		Lsmtype:           pb.Lsmtype_NO_LSM.Enum(),
 		NetworkLockMethod: u32(0),
-		PluginsEntry:      &inventory.PluginsEntry{},
+		PluginsEntry:      &pb.PluginsEntry{},
 		DumpCriuRunId:     str(runID()),
 	}); err != nil {
 		return err
@@ -43,7 +41,7 @@ func (e *Encoder) writePstree(d *Dir) error {
 		if !inTree[ppid] {
 			ppid = 0
 		}
-		entry := &pstree.PstreeEntry{Pid: u32(p.PID), Ppid: u32(ppid), Pgid: u32(p.PGID), Sid: u32(p.SID)}
+		entry := &pb.PstreeEntry{Pid: u32(p.PID), Ppid: u32(ppid), Pgid: u32(p.PGID), Sid: u32(p.SID)}
 		for _, t := range p.Threads {
 			entry.Threads = append(entry.Threads, uint32(t.TID))
 		}
@@ -68,9 +66,9 @@ func writeTimens(d *Dir) error {
 		return fmt.Errorf("read the boot clock: %w", err)
 	}
 	w := newImage(magicTimens)
-	if err := w.message(&timens.TimensEntry{
-		Monotonic: &timens.Timespec{TvSec: u64(mono.Sec), TvNsec: u64(mono.Nsec)},
-		Boottime:  &timens.Timespec{TvSec: u64(boot.Sec), TvNsec: u64(boot.Nsec)},
+	if err := w.message(&pb.TimensEntry{
+		Monotonic: &pb.Timespec{TvSec: u64(mono.Sec), TvNsec: u64(mono.Nsec)},
+		Boottime:  &pb.Timespec{TvSec: u64(boot.Sec), TvNsec: u64(boot.Nsec)},
 	}); err != nil {
 		return err
 	}

@@ -1,9 +1,8 @@
 package images
 
 import (
-	file_lock "github.com/checkpoint-restore/go-criu/v8/crit/images/file-lock"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // CRIU's lock classes; not those of struct file_lock's flags.
@@ -43,7 +42,7 @@ func (e *Encoder) writeLocks(d *Dir) error {
 	return d.put("filelocks.img", w)
 }
 
-func lockEntry(pid, fd int, l *fastcr.FileLock) *file_lock.FileLockEntry {
+func lockEntry(pid, fd int, l *fastcr.FileLock) *pb.FileLockEntry {
 	start, length := int64(l.Start), int64(0) // length 0: to the end
 	if l.End < offsetMax {
 		length = int64(l.End) - start + 1
@@ -53,7 +52,7 @@ func lockEntry(pid, fd int, l *fastcr.FileLock) *file_lock.FileLockEntry {
 		typ = l.Target | leaseBreaking
 	}
 	p, n := int32(pid), int32(fd)
-	return &file_lock.FileLockEntry{Flag: u32(lockFlags[l.Class]), Type: &typ, Pid: &p, Fd: &n, Start: &start, Len: &length}
+	return &pb.FileLockEntry{Flag: u32(lockFlags[l.Class]), Type: &typ, Pid: &p, Fd: &n, Start: &start, Len: &length}
 }
 
 // leasedFiles are the files that the tree has a lease on, by device and inode.

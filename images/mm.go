@@ -3,12 +3,10 @@ package images
 import (
 	"fmt"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/mm"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/vma"
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // CRIU's VMA status bits (vma_entry.status).
@@ -38,7 +36,7 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 	if err != nil {
 		return err
 	}
-	entry := &mm.MmEntry{
+	entry := &pb.MmEntry{
 		MmStartCode: &m.StartCode, MmEndCode: &m.EndCode, MmStartData: &m.StartData, MmEndData: &m.EndData,
 		MmStartStack: &m.StartStack, MmStartBrk: &m.StartBrk, MmBrk: &m.Brk, MmArgStart: &m.ArgStart,
 		MmArgEnd: &m.ArgEnd, MmEnvStart: &m.EnvStart, MmEnvEnd: &m.EnvEnd,
@@ -56,9 +54,9 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 		entry.Vmas = append(entry.Vmas, v)
 	}
 	for _, g := range e.opts.Pages.Guards(p.PID) {
-		entry.Vmas = append(entry.Vmas, &vma.VmaEntry{
+		entry.Vmas = append(entry.Vmas, &pb.VmaEntry{
 			Start: u64(g.Start), End: u64(g.End), Pgoff: u64(0), Shmid: u64(0), Prot: u32(0), Flags: u32(0),
-			Status: u32(vmaGuard), Fd: proto.Int64(-1),
+			Status: u32(vmaGuard), Fd: new(int64(-1)),
 		})
 	}
 	w := newImage(magicMM)
@@ -68,10 +66,10 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 	return d.put(fmt.Sprintf("mm-%d.img", p.PID), w)
 }
 
-func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*vma.VmaEntry, error) {
-	out := &vma.VmaEntry{
+func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
+	out := &pb.VmaEntry{
 		Start: u64(v.Start), End: u64(v.End), Pgoff: u64(v.Pgoff), Shmid: u64(0),
-		Prot: u32(vmaProt(v.Flags)), Flags: u32(vmaMapFlags(v)), Fd: proto.Int64(-1),
+		Prot: u32(vmaProt(v.Flags)), Flags: u32(vmaMapFlags(v)), Fd: new(int64(-1)),
 	}
 	status := uint32(vmaRegular)
 	switch v.Kind {

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pagemap"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 	"github.com/fastcr/fastcr/memory"
 )
 
@@ -37,12 +36,12 @@ func (e *Encoder) writeShared(d *Dir) error {
 func (e *Encoder) pagesPair(d *Dir, name string, runs []memory.Run, data func(*os.File) error) error {
 	e.pages++
 	w := newImage(magicPagemap)
-	if err := w.message(&pagemap.PagemapHead{PagesId: u32(e.pages)}); err != nil {
+	if err := w.message(&pb.PagemapHead{PagesId: u32(e.pages)}); err != nil {
 		return err
 	}
 	total := int64(0)
 	for _, r := range runs {
-		if err := w.message(&pagemap.PagemapEntry{
+		if err := w.message(&pb.PagemapEntry{
 			Vaddr: u64(r.Start), CompatNrPages: u32(0), NrPages: u64(r.Pages), Flags: u32(pagePresent),
 		}); err != nil {
 			return err

@@ -3,11 +3,10 @@ package images
 import (
 	"errors"
 	"fmt"
+	"github.com/fastcr/fastcr/images/pb"
 	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/pstree"
 )
 
 // Root returns the pid of the root of the tree in dir, the first entry of pstree.img. It is
@@ -25,7 +24,7 @@ func Root(dir string) (int, error) {
 	}
 	root := 0
 	for {
-		var e pstree.PstreeEntry
+		var e pb.PstreeEntry
 		if err := in.next(&e); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
@@ -44,7 +43,7 @@ func Root(dir string) (int, error) {
 	return root, nil
 }
 
-func coresExist(dir string, e *pstree.PstreeEntry) error {
+func coresExist(dir string, e *pb.PstreeEntry) error {
 	tids := []uint32{e.GetPid()}
 	if len(e.GetThreads()) > 1 { // criu gives a zombie one thread with a number of chance
 		tids = e.GetThreads()

@@ -1,15 +1,14 @@
 package images
 
 import (
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/seccomp"
-
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // seccompTable numbers filters; a filter that several threads share is in it once.
 type seccompTable struct {
 	index   map[fastcr.KObj]uint32
-	entries []*seccomp.SeccompFilter
+	entries []*pb.SeccompFilter
 }
 
 func newSeccompTable() *seccompTable { return &seccompTable{index: map[fastcr.KObj]uint32{}} }
@@ -20,7 +19,7 @@ func (s *seccompTable) add(chain []*fastcr.SeccompFilter) uint32 {
 	if i, ok := s.index[f.ID]; ok {
 		return i
 	}
-	e := &seccomp.SeccompFilter{Filter: f.Prog}
+	e := &pb.SeccompFilter{Filter: f.Prog}
 	if len(chain) > 1 {
 		e.Prev = u32(s.add(chain[1:]))
 	}
@@ -35,7 +34,7 @@ func (s *seccompTable) add(chain []*fastcr.SeccompFilter) uint32 {
 
 func (e *Encoder) writeSeccomp(d *Dir) error {
 	w := newImage(magicSeccomp)
-	if err := w.message(&seccomp.SeccompEntry{SeccompFilters: e.seccomp.entries}); err != nil {
+	if err := w.message(&pb.SeccompEntry{SeccompFilters: e.seccomp.entries}); err != nil {
 		return err
 	}
 	return d.put("seccomp.img", w)

@@ -1,11 +1,10 @@
 package images
 
 import (
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/fdinfo"
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/memfd"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // sharedName is what the kernel calls anonymous shared memory, and criu names the
@@ -18,7 +17,7 @@ const sharedName = "/dev/zero"
 // made all of theirs: where the mappings of two objects take turns, for ever.
 type sharedTable struct {
 	files  map[fastcr.ShmID]uint32 // id of the memfd's entry in files.img
-	inodes []*memfd.MemfdInodeEntry
+	inodes []*pb.MemfdInodeEntry
 }
 
 func newSharedTable() sharedTable { return sharedTable{files: map[fastcr.ShmID]uint32{}} }
@@ -31,13 +30,13 @@ func (e *Encoder) sharedFile(v *fastcr.VMA) uint32 {
 	}
 	inode := u64(len(t.inodes) + 1)
 	p := v.Path
-	t.inodes = append(t.inodes, &memfd.MemfdInodeEntry{
+	t.inodes = append(t.inodes, &pb.MemfdInodeEntry{
 		Name: str(sharedName), Uid: &p.UID, Gid: &p.GID, Mode: &p.Mode, Size: &p.Size,
 		Shmid: u32(e.shmID(v.Shm)), Seals: u32(unix.F_SEAL_SEAL), InodeId: inode,
 	})
 	id := e.files.next()
 	t.files[v.Shm] = id
-	e.files.add(fdinfo.FdTypes_MEMFD, id, &fdinfo.FileEntry{Memfd: &memfd.MemfdFileEntry{
+	e.files.add(pb.FdTypes_MEMFD, id, &pb.FileEntry{Memfd: &pb.MemfdFileEntry{
 		Id: &id, Flags: u32(0), Pos: u64(0), Fown: ownerEntry(fastcr.FileOwner{}), InodeId: u32(*inode),
 	}})
 	return id

@@ -2,10 +2,9 @@ package images
 
 import (
 	"fmt"
+	"github.com/fastcr/fastcr/images/pb"
 	"io"
 	"time"
-
-	"github.com/checkpoint-restore/go-criu/v8/crit/images/stats"
 )
 
 // statsDump is the statistics' file; it is no image and may be replaced.
@@ -22,7 +21,7 @@ type Stats struct {
 func (d *Dir) WriteStats(s Stats) error {
 	us := func(t time.Duration) *uint32 { return u32(t.Microseconds()) }
 	w := newWriter(magicService, magicStats)
-	if err := w.message(&stats.StatsEntry{Dump: &stats.DumpStatsEntry{
+	if err := w.message(&pb.StatsEntry{Dump: &pb.DumpStatsEntry{
 		FreezingTime: us(s.Freezing), FrozenTime: us(s.Frozen), MemdumpTime: us(s.MemDump), MemwriteTime: us(s.MemWrite),
 		PagesScanned: &s.PagesScanned, PagesSkippedParent: u64(0), PagesWritten: &s.PagesWritten,
 		IrmapResolve: u32(0), PagesLazy: u64(0), PagePipes: u64(0), PagePipeBufs: u64(0),
@@ -35,7 +34,7 @@ func (d *Dir) WriteStats(s Stats) error {
 
 // ReadStats reads a stats-dump, criu's own included.
 func ReadStats(r io.Reader) (Stats, error) {
-	var e stats.StatsEntry
+	var e pb.StatsEntry
 	in, err := readAfter(r, newWriter(magicService, magicStats).buf)
 	if err != nil {
 		return Stats{}, err
