@@ -28,8 +28,11 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 	return errors.Join(r.found...)
 }
 
-// pfExiting is PF_EXITING of task_struct.flags.
-const pfExiting = 4
+// Bits of task_struct.flags.
+const (
+	pfExiting = 0x4
+	pfKthread = 0x200000
+)
 
 type refusal struct {
 	opts  *Options
@@ -61,8 +64,13 @@ func (r *refusal) checkTree() {
 }
 
 func (r *refusal) checkProcess(p *fastcr.Process) {
+	if p.MM == nil && p.Flags&pfKthread == 0 {
+		// It began to exit while it was looked at: it will be over, or a zombie.
+		r.found = append(r.found, fmt.Errorf("process %d (%s) is exiting: it %w", p.PID, p.Comm, errChanged))
+		return
+	}
 	if p.MM == nil {
-		r.add(p.PID, -1, p.Comm, "has no address space: a kernel thread, or exiting", "")
+		r.add(p.PID, -1, p.Comm, "is a kernel thread", "")
 		return
 	}
 	for _, other := range r.tree.Processes {
