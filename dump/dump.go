@@ -59,7 +59,7 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	}
 	defer r.log.close()
 	r.log.info("dump", "fastcr %s dumps pid %d", r.opts.Version, r.opts.PID)
-	if err := r.opts.runScripts(actionPreDump); err != nil {
+	if err := r.opts.runScripts(ctx, actionPreDump); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
@@ -131,6 +131,7 @@ func (r *run) dump(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.hold.Release()) }()
 
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer context.AfterFunc(ctx, r.memory.copier.Cancel)()
 	cpus.use()
 	r.frozenAt = time.Now()
 	r.res.Stages.Prepare = r.frozenAt.Sub(r.start)
@@ -140,6 +141,9 @@ func (r *run) dump(ctx context.Context) (err error) {
 	defer r.hold.Thaw()
 	if err := r.collect(); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if r.opts.LeaveRunning {
 		if err := r.thaw(); err != nil {
@@ -151,7 +155,7 @@ func (r *run) dump(ctx context.Context) (err error) {
 	if err := r.encode(); err != nil {
 		return err
 	}
-	return r.finish()
+	return r.finish(ctx)
 }
 
 // closeLater has f called when the dump is over, in reverse order.
@@ -190,17 +194,21 @@ func (r *run) mend() error {
 }
 
 // finish makes the images visible and lets the target go as it was asked to.
-func (r *run) finish() error {
+func (r *run) finish(ctx context.Context) error {
 	at := time.Now()
-	if err := r.dir.Commit(); err != nil {
-		return err
+	if ctx.Err() != nil { // the last moment: from here on the checkpoint is made
+		return context.Cause(ctx)
 	}
-	r.contents.keepLinks = true
 	if err := r.opts.writePidFile(); err != nil {
 		return err
 	}
+	if err := r.dir.Commit(); err != nil {
+		r.opts.removePidFile()
+		return err
+	}
+	r.contents.keepLinks = true
 	r.res.Stages.Sync += time.Since(at)
-	if err := r.opts.runScripts(actionPostDump); err != nil {
+	if err := r.opts.runScripts(ctx, actionPostDump); err != nil {
 		return err
 	}
 	at = time.Now()

@@ -4,6 +4,7 @@
 package dump
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,9 +131,16 @@ func (o *Options) writePidFile() error {
 	if err != nil {
 		return fmt.Errorf("write pid file: %w", err)
 	}
-	if _, err := fmt.Fprintf(f, "%d", o.PID); err != nil {
-		f.Close()
+	_, err = fmt.Fprintf(f, "%d", o.PID)
+	if err = errors.Join(err, f.Close()); err != nil {
+		o.removePidFile()
 		return fmt.Errorf("write pid file %s: %w", f.Name(), err)
 	}
-	return f.Close()
+	return nil
+}
+
+func (o *Options) removePidFile() {
+	if o.PidFile != "" {
+		os.Remove(o.inWorkDir(o.PidFile))
+	}
 }

@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,9 +28,9 @@ func (e *ScriptError) Error() string {
 
 // runScripts runs every --action-script with criu's environment:
 // CRTOOLS_SCRIPT_ACTION, CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID.
-func (o *Options) runScripts(action string) error {
+func (o *Options) runScripts(ctx context.Context, action string) error {
 	for _, path := range o.ActionScripts {
-		cmd := exec.Command(path)
+		cmd := exec.CommandContext(ctx, path)
 		cmd.Env = append(os.Environ(),
 			"CRTOOLS_SCRIPT_ACTION="+action,
 			"CRTOOLS_IMAGE_DIR="+o.ImagesDir,
@@ -38,6 +39,8 @@ func (o *Options) runScripts(action string) error {
 		err := cmd.Run()
 		var exit *exec.ExitError
 		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("action script %s at %s: %w", path, action, context.Cause(ctx))
 		case errors.As(err, &exit):
 			return &ScriptError{Path: path, Action: action, Code: exit.ExitCode()}
 		case err != nil:

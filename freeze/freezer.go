@@ -124,6 +124,9 @@ func (h *Hold) awaitGroup(g *group, want bool, start time.Time) error {
 			unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			continue
 		}
+		if want && h.ctx.Err() != nil {
+			return h.ctx.Err()
+		}
 		if waited > h.opts.Timeout {
 			return &TimeoutError{Timeout: h.opts.Timeout}
 		}

@@ -21,7 +21,8 @@ type Options struct {
 // Release it, whatever happens. It is used by one goroutine at a time.
 type Hold struct {
 	opts     Options
-	rootFD   int // pidfd of the tree's root
+	ctx      context.Context // Prepare's; its end ends the waiting for a freeze too
+	rootFD   int             // pidfd of the tree's root
 	mounts   mounts
 	groups   []*group
 	locks    map[string]int // directory of a cgroup → fd that has it locked
@@ -54,7 +55,7 @@ func Prepare(ctx context.Context, opts Options) (*Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hold{opts: opts, mounts: ms, locks: map[string]int{}, origins: map[int]string{}, scratch: make([]byte, 256), procs: make([]byte, 64<<10), polls: make([]unix.PollFd, 0, 2)}
+	h := &Hold{opts: opts, ctx: ctx, mounts: ms, locks: map[string]int{}, origins: map[int]string{}, scratch: make([]byte, 256), procs: make([]byte, 64<<10), polls: make([]unix.PollFd, 0, 2)}
 	if h.rootFD, err = openTarget(opts.Root); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ const inventoryName = "inventory.img"
 type Dir struct {
 	path  string // where the images will be
 	tmp   string // where they are until Commit
+	lock  int    // fd of tmp, locked (flock) as long as we live; -1 afterwards
 	moved []string
 }
 
@@ -46,13 +47,14 @@ func Create(path string) (*Dir, error) {
 	if err := checkEmpty(real); err != nil {
 		return nil, err
 	}
+	removeLeftovers(real)
 	// Inside of the directory: it may be a mount point, whose sibling is
 	// another file system.
-	tmp, err := os.MkdirTemp(real, ".fastcr-")
+	tmp, lock, err := makeTemp(real)
 	if err != nil {
 		return nil, fmt.Errorf("images directory %s is not writable: %w", path, err)
 	}
-	return &Dir{path: real, tmp: tmp}, nil
+	return &Dir{path: real, tmp: tmp, lock: lock}, nil
 }
 
 // checkEmpty refuses a directory with images in it; logs and pid files may be there.
@@ -139,6 +141,7 @@ func (d *Dir) Commit() error {
 	if err := os.Remove(d.tmp); err != nil {
 		return fmt.Errorf("commit images: %w", err)
 	}
+	d.unlock()
 	return syncPath(d.path)
 }
 
@@ -189,6 +192,7 @@ func syncPath(path string) error {
 
 // Abort removes everything that was written, unless Commit was complete.
 func (d *Dir) Abort() {
+	defer d.unlock()
 	if _, err := os.Stat(filepath.Join(d.path, inventoryName)); err == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -22,6 +23,7 @@ type Copier struct {
 	start   bell      // wakes as many workers as it rings
 	done    bell      // rings for each worker that has nothing left to do
 	stopped atomic.Bool
+	cancel  atomic.Bool
 	err     atomic.Pointer[error]
 }
 
@@ -146,8 +148,14 @@ func (c *Copier) Copy(sources []*Source) error {
 	if err := c.err.Load(); err != nil {
 		return *err
 	}
+	if c.cancel.Load() {
+		return context.Canceled
+	}
 	return nil
 }
+
+// Cancel makes a Copy that runs, and all later ones, end soon with context.Canceled.
+func (c *Copier) Cancel() { c.cancel.Store(true) }
 
 // Rehearse copies bytes of the buffer's own memory onto themselves, at most one chunk
 // a worker, so that threads and code are warm when Copy runs: what is used for the first
@@ -208,7 +216,7 @@ func (c *Copier) at(off uint64) []byte {
 func (c *Copier) work(w *worker) {
 	for {
 		i := int(c.next.Add(1)) - 1
-		if i >= len(c.chunks) || c.err.Load() != nil {
+		if i >= len(c.chunks) || c.err.Load() != nil || c.cancel.Load() {
 			return
 		}
 		if err := c.copyChunk(w, &c.chunks[i]); err != nil {

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr/dump"
 )
@@ -71,9 +69,11 @@ func runDump(args []string) error {
 		d.opts.LogFile = dump.DefaultLogFile
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
-	defer stop()
-	res, err := dump.Dump(ctx, d.opts)
+	var res *dump.Result
+	err := withSignals(func(ctx context.Context) (err error) {
+		res, err = dump.Dump(ctx, d.opts)
+		return err
+	})
 	if err != nil {
 		var script *dump.ScriptError
 		if errors.As(err, &script) && script.Code != 0 {

@@ -74,6 +74,10 @@ func exitCode(name string, err error) int {
 		return int(code)
 	}
 	fmt.Fprintf(os.Stderr, "fastcr %s: %v\n", name, err)
+	var by signalError
+	if errors.As(err, &by) {
+		return dieOf(by.sig)
+	}
 	var usage usageError
 	if errors.As(err, &usage) {
 		return 2
