@@ -10,33 +10,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processors keeps fastcr out of the target's way while that runs: beside a thread
-// that computes, all threads of fastcr share one processor, so that none runs in
-// its place. It would stand still for longer than in the freeze.
-type processors struct {
+// Processors keeps a program that dumps out of the target's way while that runs:
+// beside a thread that computes, all threads of the program share one processor, so
+// that none runs in its place. It would stand still for longer than in the freeze.
+type Processors struct {
 	all, one unix.CPUSet
-	few      bool // one is in force while the target runs
 }
 
-func findProcessors(pid int) (p processors) {
+// SpareTarget looks whether the target computes, and has the program keep to the
+// calling thread's processor then. Call it early, when there are few threads. nil
+// is a valid result: all processors may be used.
+func SpareTarget(pid int) *Processors {
+	p := &Processors{}
 	if err := unix.SchedGetaffinity(0, &p.all); err != nil || p.all.Count() < 2 || !computes(pid) {
-		return p
+		return nil
 	}
-	if f := statFields("/proc/thread-self/stat"); f != nil {
-		cpu, err := strconv.Atoi(f[statProcessor])
-		p.few = err == nil && p.all.IsSet(cpu)
-		p.one.Set(cpu)
+	f := statFields("/proc/thread-self/stat")
+	if f == nil {
+		return nil
 	}
+	cpu, err := strconv.Atoi(f[statProcessor])
+	if err != nil || !p.all.IsSet(cpu) {
+		return nil
+	}
+	p.one.Set(cpu)
+	p.spare()
 	return p
 }
 
-// spare has the target keep the other processors; use takes them, while it is frozen.
-func (p *processors) spare() { p.set(&p.one) }
-func (p *processors) use()   { p.set(&p.all) }
+// Release lets the program use all processors again.
+func (p *Processors) Release() { p.use() }
 
-func (p *processors) set(cpus *unix.CPUSet) {
-	if p.few {
-		setAffinity(cpus)
+// spare has the target keep the other processors, use takes them while it is frozen.
+func (p *Processors) spare() {
+	if p != nil {
+		setAffinity(&p.one)
+	}
+}
+
+func (p *Processors) use() {
+	if p != nil {
+		setAffinity(&p.all)
 	}
 }
 

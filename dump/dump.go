@@ -122,9 +122,6 @@ func (r *run) dump(ctx context.Context) (err error) {
 			r.closeOrder[i]()
 		}
 	}()
-	cpus := findProcessors(r.opts.PID)
-	cpus.spare()
-	defer cpus.use()
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
@@ -132,7 +129,10 @@ func (r *run) dump(ctx context.Context) (err error) {
 
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	defer context.AfterFunc(ctx, r.memory.copier.Cancel)()
-	cpus.use()
+	together := r.memory.pages()*memory.PageSize > copiedAlone
+	if together {
+		r.opts.Processors.use()
+	}
 	r.frozenAt = time.Now()
 	r.res.Stages.Prepare = r.frozenAt.Sub(r.start)
 	if err := r.hold.Freeze(); err != nil {
@@ -149,7 +149,9 @@ func (r *run) dump(ctx context.Context) (err error) {
 		if err := r.thaw(); err != nil {
 			return err
 		}
-		cpus.spare()
+		if together {
+			r.opts.Processors.spare()
+		}
 	}
 	r.log.info("collect", "frozen %v: freeze %v, collect %v, copy %v", r.res.Frozen, r.res.Stages.Freeze, r.res.Stages.Collect, r.res.Stages.Copy)
 	if err := r.encode(); err != nil {
@@ -157,6 +159,10 @@ func (r *run) dump(ctx context.Context) (err error) {
 	}
 	return r.finish(ctx)
 }
+
+// copiedAlone is how many bytes are copied sooner than other processors have been
+// told to help.
+const copiedAlone = 1 << 20
 
 // closeLater has f called when the dump is over, in reverse order.
 func (r *run) closeLater(f func()) { r.closeOrder = append(r.closeOrder, f) }

@@ -50,6 +50,8 @@ type Options struct {
 	ActionScripts  []string
 	PidFile        string
 	Version        string // of the program, for the log
+
+	Processors *Processors // what SpareTarget returned; nil: threads run anywhere
 }
 
 var cgroupModes = []string{"none", "props", "soft", "full", "strict", "ignore"}

@@ -69,6 +69,7 @@ func runDump(args []string) error {
 		d.opts.LogFile = dump.DefaultLogFile
 	}
 
+	d.opts.Processors = dump.SpareTarget(d.opts.PID) // for the rest of the program's life
 	var res *dump.Result
 	err := withSignals(func(ctx context.Context) (err error) {
 		res, err = dump.Dump(ctx, d.opts)
