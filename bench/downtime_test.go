@@ -109,6 +109,7 @@ func measure(b *testing.B, w workload, dir, criu string) {
 	defer unix.Unmount(tmpfs, unix.MNT_DETACH)
 	var fast, other []sample
 	fastDump(b, t, dir, tmpfs) // warm: programs are pinned from here on
+	criuDump(b, t, criu, tmpfs)
 	for b.Loop() {
 		fast = append(fast, fastDump(b, t, dir, tmpfs))
 		other = append(other, criuDump(b, t, criu, tmpfs))
@@ -119,6 +120,19 @@ func measure(b *testing.B, w workload, dir, criu string) {
 	b.ReportMetric(median(other, total)/median(fast, total), "criu/fastcr-total")
 	b.ReportMetric(median(fast, stall)/median(fast, frozen), "fastcr-stall/frozen")
 	b.ReportMetric(0, "ns/op")
+	b.Log(row(w.name, fast, other))
+}
+
+// row is a workload's row of bench/README.md.
+func row(name string, fast, other []sample) string {
+	cell := func(s []sample, of func(sample) float64) string {
+		v := values(s, of)
+		return fmt.Sprintf("%.0f (%.0f)", median(s, of), v[len(v)-1])
+	}
+	ratio := func(of func(sample) float64) string { return fmt.Sprintf("1/%.1f", median(other, of)/median(fast, of)) }
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %.2f | %s | %s | %s |", name,
+		cell(fast, frozen), cell(other, frozen), ratio(frozen), cell(fast, stall), cell(other, stall),
+		median(fast, stall)/median(fast, frozen), cell(fast, total), cell(other, total), ratio(total))
 }
 
 func frozen(s sample) float64 { return s.frozen }
