@@ -15,6 +15,7 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 		r.pids[p.PID] = true
 	}
 	r.checkTree()
+	r.checkOutside()
 	for _, p := range t.Processes {
 		if p.State == fastcr.TaskDead || p.Flags&pfExiting != 0 {
 			continue // nothing, or in a moment nothing, to restore but an exit code

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // The actions at which criu runs its scripts during a dump of a host process.
@@ -27,13 +29,22 @@ func (e *ScriptError) Error() string {
 }
 
 // runScripts runs every --action-script with criu's environment:
-// CRTOOLS_SCRIPT_ACTION, CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID.
+// CRTOOLS_SCRIPT_ACTION, CRTOOLS_IMAGE_DIR and CRTOOLS_INIT_PID, in the work directory.
 func (o *Options) runScripts(ctx context.Context, action string) error {
+	images, err := filepath.Abs(o.ImagesDir)
+	if err != nil {
+		return fmt.Errorf("images directory: %w", err)
+	}
 	for _, path := range o.ActionScripts {
-		cmd := exec.CommandContext(ctx, path)
+		name := path
+		if abs, err := filepath.Abs(path); err == nil && strings.Contains(path, "/") {
+			name = abs // relative to where fastcr was started, not to where it runs
+		}
+		cmd := exec.CommandContext(ctx, name)
+		cmd.Dir = o.WorkDir
 		cmd.Env = append(os.Environ(),
 			"CRTOOLS_SCRIPT_ACTION="+action,
-			"CRTOOLS_IMAGE_DIR="+o.ImagesDir,
+			"CRTOOLS_IMAGE_DIR="+images,
 			"CRTOOLS_INIT_PID="+strconv.Itoa(o.PID))
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		err := cmd.Run()

@@ -61,6 +61,9 @@ func runDump(args []string) error {
 	if err := parse(f, countVerbosity(args)); err != nil {
 		return err
 	}
+	if !f.Changed("pid") && !f.Changed("tree") {
+		return usageError{errors.New("which process? Give --pid N; fastcr dump --help has an example")}
+	}
 	d.opts.Timeout = time.Duration(d.timeout) * time.Second
 	d.opts.MemoryLimit = uint64(d.memoryLimit)
 	d.opts.GhostLimit = uint64(d.ghostLimit)

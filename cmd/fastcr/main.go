@@ -50,6 +50,9 @@ func run(args []string) int {
 	}
 	switch args[0] {
 	case "-h", "--help", "help":
+		if args[0] == "help" && len(args) > 1 {
+			return run([]string{args[1], "--help"})
+		}
 		usage(os.Stdout)
 		return 0
 	case "-V", "--version":
@@ -107,8 +110,11 @@ func newFlags(name, args, about, example string) *pflag.FlagSet {
 	f := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	f.SortFlags = false
 	f.Usage = func() {
-		fmt.Printf("Usage: fastcr %s %s\n\n%s\n\nOptions:\n%s\nExample:\n%s\n",
-			name, args, about, f.FlagUsages(), indent(example))
+		fmt.Printf("Usage: fastcr %s\n\n%s\n\n", strings.TrimSpace(name+" "+args), about)
+		if f.HasFlags() {
+			fmt.Printf("Options:\n%s\n", f.FlagUsages())
+		}
+		fmt.Printf("Example:\n%s\n", indent(example))
 	}
 	return f
 }
