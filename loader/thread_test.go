@@ -24,6 +24,12 @@ func stop(t *testing.T, pid int) []int {
 	t.Helper()
 	runtime.LockOSThread()
 	var tids []int
+	t.Cleanup(func() {
+		for _, tid := range tids {
+			letGo(tid)
+		}
+		runtime.UnlockOSThread()
+	})
 	for more := true; more; {
 		more = false
 		dir, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
@@ -42,27 +48,43 @@ func stop(t *testing.T, pid int) []int {
 			if err := unix.PtraceSeize(tid); err != nil {
 				t.Fatalf("seize %d: %v", tid, err)
 			}
+			tids = append(tids, tid)
 			if err := unix.PtraceInterrupt(tid); err != nil {
 				t.Fatalf("interrupt %d: %v", tid, err)
 			}
 			wait(t, tid)
-			tids = append(tids, tid)
 		}
 	}
-	t.Cleanup(func() {
-		for _, tid := range tids {
-			_ = unix.PtraceDetach(tid)
-		}
-		runtime.UnlockOSThread()
-	})
 	return tids
 }
 
+// letGo detaches from a thread, be it stopped or not, as a test that failed leaves it.
+// One that stayed attached would, killed, wait for us, and its process for it, for ever.
+func letGo(tid int) {
+	if unix.PtraceDetach(tid) == nil || unix.PtraceInterrupt(tid) != nil {
+		return
+	}
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(tid, &ws, unix.WALL, nil); err == nil && ws.Stopped() {
+		_ = unix.PtraceDetach(tid)
+	}
+}
+
+// wait waits for the stop that PTRACE_INTERRUPT makes; signals that come before (Go's
+// runtime sends some to its threads) are delivered.
 func wait(t *testing.T, tid int) {
 	t.Helper()
-	var ws unix.WaitStatus
-	if _, err := unix.Wait4(tid, &ws, unix.WALL, nil); err != nil || !ws.Stopped() {
-		t.Fatalf("wait for %d: %v, status %#x", tid, err, ws)
+	for {
+		var ws unix.WaitStatus
+		if _, err := unix.Wait4(tid, &ws, unix.WALL, nil); err != nil || !ws.Stopped() {
+			t.Fatalf("wait for %d: %v, status %#x", tid, err, ws)
+		}
+		if uint32(ws)>>16 == unix.PTRACE_EVENT_STOP {
+			return
+		}
+		if err := unix.PtraceCont(tid, int(ws.StopSignal())); err != nil {
+			t.Fatalf("thread %d stopped by %v: %v", tid, ws.StopSignal(), err)
+		}
 	}
 }
 

@@ -210,6 +210,7 @@ func TestDamagedImages(t *testing.T) {
 				}
 				cmd := exec.Command(tools.fastcr, "restore", "-D", img, "-d")
 				cmd.Env = append(os.Environ(), "FASTCR_CRIU="+tools.criu)
+				cmd.WaitDelay = 10 * time.Second // what is restored by mistake holds the pipe
 				out, err := cmd.CombinedOutput()
 				if err == nil || !strings.HasPrefix(string(out), "fastcr restore: ") || !strings.Contains(string(out), strings.TrimSuffix(image, "-"+strconv.Itoa(pid)+".img")) {
 					t.Errorf("%v, says %s", err, out)
