@@ -17,10 +17,11 @@ import (
 // run is one dump: what is prepared before the freeze, used in it, and let go
 // of at the end.
 type run struct {
-	opts  Options
-	log   *logger
-	start time.Time
-	own   fastcr.Namespaces
+	opts   Options
+	log    *logger
+	start  time.Time
+	own    fastcr.Namespaces
+	clocks clockOffsets
 
 	dir        *images.Dir
 	loader     *loader.Loader

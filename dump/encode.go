@@ -48,6 +48,7 @@ func (r *run) encode() (err error) {
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
 		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues,
 		OwnCgroups: own, CgroupDirs: r.cgroupDirs, ShellJob: r.opts.ShellJob,
+		Monotonic: r.clocks.monotonic, Boottime: r.clocks.boottime,
 	})
 	if err := enc.WriteAll(r.dir); err != nil {
 		return err

@@ -75,6 +75,9 @@ func (r *run) prepareHeld() (err error) {
 	}
 	r.sleepers.learn(r.look)
 	r.hold.BeforeThaw = r.beforeThaw
+	if r.clocks, err = readClockOffsets(r.look.Processes[0], r.own); err != nil {
+		return err
+	}
 	if err := r.prepareContents(); err != nil {
 		return err
 	}

@@ -103,13 +103,16 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 
 func (r *refusal) checkNamespaces(p *fastcr.Process) {
 	n, s := p.Namespaces, r.self
+	if root := r.tree.Processes[0].Namespaces; root.TimeForChildren == root.Time {
+		s.Time, s.TimeForChildren = root.Time, root.Time // a restore gives the whole tree one of its own
+	}
 	for _, k := range []struct {
 		name       string
 		have, want uint32
 	}{
 		{"pid", n.PID, s.PID}, {"pid_for_children", n.PIDForChildren, s.PID}, {"net", n.Net, s.Net}, {"ipc", n.IPC, s.IPC},
 		{"uts", n.UTS, s.UTS}, {"mnt", n.Mnt, s.Mnt}, {"user", n.User, s.User}, {"cgroup", n.Cgroup, s.Cgroup},
-		{"time", n.Time, s.Time}, {"time_for_children", n.TimeForChildren, s.Time},
+		{"time", n.Time, s.Time}, {"time_for_children", n.TimeForChildren, s.TimeForChildren},
 	} {
 		if k.have != k.want {
 			r.add(p.PID, -1, p.Comm, "is in another "+k.name+" namespace than fastcr (a container)",

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/memory"
@@ -37,6 +38,8 @@ type EncodeOptions struct {
 	// CgroupDirs are the cgroups to be made, by hierarchy.
 	CgroupDirs map[string][]fastcr.CgroupDir
 	ShellJob   bool
+	// Monotonic and Boottime are what the tree's clocks are ahead of fastcr's.
+	Monotonic, Boottime time.Duration
 }
 
 // Shared is one shared anonymous memory object and its pages.
@@ -89,7 +92,7 @@ func (e *Encoder) WriteAll(d *Dir) error {
 	}
 	for _, write := range []func(*Dir) error{
 		e.writePstree, e.writeTTYInfo, e.writeTTYData, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,
-		e.writeFiles, e.writeSeccomp, writeTimens, e.writeCgroups, e.writeInventory,
+		e.writeFiles, e.writeSeccomp, e.writeTimens, e.writeCgroups, e.writeInventory,
 	} {
 		if err := write(d); err != nil {
 			return err

@@ -55,9 +55,9 @@ func (e *Encoder) writePstree(d *Dir) error {
 	return d.put("pstree.img", w)
 }
 
-// writeTimens writes the clocks at the dump, which a restore in another time
-// namespace goes by.
-func writeTimens(d *Dir) error {
+// writeTimens writes the tree's clocks at the dump: a restore makes a time namespace in which
+// they go on.
+func (e *Encoder) writeTimens(d *Dir) error {
 	var mono, boot unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
 		return fmt.Errorf("read the monotonic clock: %w", err)
@@ -67,10 +67,14 @@ func writeTimens(d *Dir) error {
 	}
 	w := newImage(magicTimens)
 	if err := w.message(&pb.TimensEntry{
-		Monotonic: &pb.Timespec{TvSec: u64(mono.Sec), TvNsec: u64(mono.Nsec)},
-		Boottime:  &pb.Timespec{TvSec: u64(boot.Sec), TvNsec: u64(boot.Nsec)},
+		Monotonic: timespec(mono.Nano() + e.opts.Monotonic.Nanoseconds()),
+		Boottime:  timespec(boot.Nano() + e.opts.Boottime.Nanoseconds()),
 	}); err != nil {
 		return err
 	}
 	return d.put("timens-0.img", w)
+}
+
+func timespec(ns int64) *pb.Timespec {
+	return &pb.Timespec{TvSec: u64(ns / nsecPerSec), TvNsec: u64(ns % nsecPerSec)}
 }
