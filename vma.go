@@ -30,7 +30,7 @@ const (
 	VMAVsyscall // the gate page
 	VMAAIORing
 	VMASocket      // packet socket rings
-	VMAMemfd       // shared memfd mapping
+	VMAMemfd       // of a memfd, private or shared by VMMayShare
 	VMAHugetlbAnon // anonymous hugetlb, private or shared by VMShared
 	VMAUnsupported // a device or special mapping that cannot be restored
 	VMAUprobes
@@ -70,6 +70,12 @@ const (
 	VMUffdMinor
 )
 
+// HasShm tells whether a mapping is of a shared memory object without a name, Shm: a memfd, or
+// anonymous shared memory.
+func (v *VMA) HasShm() bool {
+	return v.Kind == VMAMemfd || v.Kind == VMAAnonShared || v.Kind == VMAHugetlbAnon && v.Flags&VMShared != 0
+}
+
 // ShmID identifies a shmem object: device and inode.
 type ShmID struct{ Dev, Ino uint64 }
 
@@ -90,6 +96,9 @@ type PathRef struct {
 	Atime, Mtime int64  // nanoseconds since the epoch
 	External     string // --external's name of it: it is not part of the checkpoint
 }
+
+// Shm is the shared memory object that the file is, if it is one.
+func (p *PathRef) Shm() ShmID { return ShmID{Dev: p.Dev, Ino: p.Ino} }
 
 // OtherNames says that a deleted file can be reached by another name.
 func (p *PathRef) OtherNames() bool {

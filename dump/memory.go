@@ -142,23 +142,39 @@ func (m *memoryPlan) drop(pid int) {
 	m.keep(others)
 }
 
-// addShared opens the shared memory objects of a process.
+// addShared opens the shared memory objects of a process: those that it maps, and memfds.
 func (r *run) addShared(p *fastcr.Process) error {
 	for i := range p.VMAs {
-		v := &p.VMAs[i]
-		if v.Kind != fastcr.VMAAnonShared || r.memory.shms[v.Shm] != nil {
-			continue
+		if v := &p.VMAs[i]; v.HasShm() && r.memory.shms[v.Shm] == nil {
+			s, err := memory.OpenShm(p.PID, v.Start, v.End)
+			if err := r.memory.addShm(v.Shm, s, err); err != nil {
+				return err
+			}
 		}
-		s, err := memory.OpenShm(p.PID, v.Start, v.End)
-		if err != nil {
-			return err
-		}
-		r.memory.shms[v.Shm] = s
-		if err := s.Scan(); err != nil {
-			return err
+	}
+	for i := range p.Files {
+		f := p.Files[i].File
+		if id := f.Path.Shm(); f.Kind == fastcr.KindMemfd && r.memory.shms[id] == nil {
+			s, err := memory.OpenMemfd(p.PID, p.Files[i].Num)
+			if err := r.memory.addShm(id, s, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// addShm keeps an object that was opened, if it is the one that was seen, and scans it.
+func (m *memoryPlan) addShm(id fastcr.ShmID, s *memory.Shm, err error) error {
+	if err != nil {
+		return err
+	}
+	if s.Dev != id.Dev || s.Ino != id.Ino {
+		s.Close()
+		return fmt.Errorf("%v is another one by now: it %w", s, errChanged)
+	}
+	m.shms[id] = s
+	return s.Scan()
 }
 
 // scan finds the process's pages now.
@@ -224,9 +240,14 @@ func (m *memoryPlan) covers(t *fastcr.Tree) error {
 			return err
 		}
 		for i := range p.VMAs {
-			if v := &p.VMAs[i]; v.Kind == fastcr.VMAAnonShared && m.shms[v.Shm] == nil {
+			if v := &p.VMAs[i]; v.HasShm() && m.shms[v.Shm] == nil {
 				return fmt.Errorf("process %d mapped shared memory: it %w", p.PID, errChanged)
 			}
+		}
+	}
+	for _, f := range t.Files {
+		if f.Kind == fastcr.KindMemfd && m.shms[f.Path.Shm()] == nil {
+			return fmt.Errorf("%s was made: the tree %w", f.Path.Path, errChanged)
 		}
 	}
 	return nil

@@ -130,10 +130,6 @@ func (r *refusal) checkVMAs(p *fastcr.Process) {
 			reason = "maps a device or special file that cannot be restored"
 		case v.Kind == fastcr.VMASysVShm:
 			reason = "maps System V shared memory, which cannot be restored outside of an IPC namespace of its own"
-		case v.Kind == fastcr.VMAMemfd:
-			reason = "maps a memfd"
-		case v.Kind == fastcr.VMAHugetlbAnon:
-			reason = "maps huge pages (hugetlb)"
 		case v.Kind == fastcr.VMAAIORing:
 			reason = "maps an AIO ring"
 		case v.Kind == fastcr.VMASocket:

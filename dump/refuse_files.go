@@ -17,7 +17,6 @@ var refusedKinds = map[fastcr.FileKind]string{
 	fastcr.KindNamespace:   "is a namespace descriptor",
 	fastcr.KindPidfd:       "is a pidfd",
 	fastcr.KindFanotify:    "is a fanotify descriptor",
-	fastcr.KindMemfd:       "is a memfd",
 	fastcr.KindIOUring:     "is an io_uring",
 	fastcr.KindUserfaultfd: "is a userfaultfd",
 	fastcr.KindPerf:        "is a perf event",

@@ -42,7 +42,7 @@ type EncodeOptions struct {
 	Monotonic, Boottime time.Duration
 }
 
-// Shared is one shared anonymous memory object and its pages.
+// Shared is one shared memory object, anonymous or a memfd, and its pages.
 type Shared struct {
 	ID   fastcr.ShmID
 	Runs []memory.Run // addresses are offsets into the object
@@ -56,9 +56,6 @@ type Encoder struct {
 
 	vm, fdTables, fs, sighand *objectIDs
 	files                     *fileTable
-	shm                       map[fastcr.ShmID]uint32
-	shmLast                   uint32
-	shared                    sharedTable
 	seccomp                   *seccompTable
 	cgroups                   *cgroupTable
 	pages                     uint32 // the last pages image's number
@@ -75,8 +72,8 @@ func newEncoder(tree *fastcr.Tree, opts EncodeOptions) *Encoder {
 	return &Encoder{
 		tree: tree, opts: opts,
 		vm: newObjectIDs(), fdTables: newObjectIDs(), fs: newObjectIDs(), sighand: newObjectIDs(),
-		shm: map[fastcr.ShmID]uint32{}, shared: newSharedTable(), seccomp: newSeccompTable(), cgroups: newCgroupTable(opts.OwnCgroups),
-		files: newFileTable(opts),
+		seccomp: newSeccompTable(), cgroups: newCgroupTable(opts.OwnCgroups),
+		files: newFileTable(tree, opts),
 	}
 }
 
@@ -86,9 +83,6 @@ func (e *Encoder) WriteAll(d *Dir) error {
 		if err := e.writeProcess(d, p); err != nil {
 			return fmt.Errorf("process %d: %w", p.PID, err)
 		}
-	}
-	if err := e.writeShared(d); err != nil {
-		return err
 	}
 	for _, write := range []func(*Dir) error{
 		e.writePstree, e.writeTTYInfo, e.writeTTYData, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,

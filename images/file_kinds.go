@@ -39,6 +39,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 	fastcr.KindTimerfd:    {pb.FdTypes_TIMERFD, encodeTimerfd},
 	fastcr.KindInotify:    {pb.FdTypes_INOTIFY, encodeInotify},
 	fastcr.KindUnixSocket: {pb.FdTypes_UNIXSK, encodeUnix},
+	fastcr.KindMemfd:      {pb.FdTypes_MEMFD, encodeMemfd},
 }
 
 func encodeRegular(t *fileTable, id uint32, f *fastcr.File) error {

@@ -23,6 +23,7 @@ type fileTable struct {
 	leased  map[[2]uint64]bool // files that the tree has a lease on, by device and inode
 	links   map[string]uint32  // temporary names of deleted files
 	ttys    ttyTable
+	memfds  memfdTable
 }
 
 // pathKey tells paths apart: a file that is mapped in two ways has two entries.
@@ -32,9 +33,9 @@ type pathKey struct {
 	flags    uint32
 }
 
-func newFileTable(opts EncodeOptions) *fileTable {
+func newFileTable(tree *fastcr.Tree, opts EncodeOptions) *fileTable {
 	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
-		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}}
+		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree)}
 }
 
 func (t *fileTable) next() uint32 {

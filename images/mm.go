@@ -17,7 +17,6 @@ const (
 	vmaHeap        = 1 << 5
 	vmaFilePrivate = 1 << 6
 	vmaFileShared  = 1 << 7
-	vmaAnonShared  = 1 << 8
 	vmaAnonPrivate = 1 << 9
 	vmaVvar        = 1 << 12
 	vmaMemfd       = 1 << 14
@@ -84,31 +83,16 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
 		status |= vmaAnonPrivate | vmaVvar
 	case fastcr.VMAVsyscall:
 		status = vmaAnonPrivate | vmaVsyscall
-	case fastcr.VMAAnonShared:
-		status |= vmaFileShared | vmaMemfd
-		out.Shmid, out.Fdflags = u64(e.sharedFile(v)), u32(unix.O_RDWR)
-	case fastcr.VMAHugetlbAnon:
-		if v.Flags&fastcr.VMShared != 0 {
-			status |= vmaAnonShared
-			out.Shmid = u64(e.shmID(v.Shm))
-		} else {
+	case fastcr.VMAFilePrivate, fastcr.VMAFileShared, fastcr.VMAAnonShared, fastcr.VMAMemfd, fastcr.VMAHugetlbAnon:
+		if anonymous(v) {
 			status |= vmaAnonPrivate
+			break
 		}
-	case fastcr.VMAFilePrivate, fastcr.VMAFileShared:
-		status |= vmaFilePrivate
-		flags := uint32(unix.O_RDONLY)
-		if v.Kind == fastcr.VMAFileShared {
-			status ^= vmaFilePrivate | vmaFileShared
-			if v.Flags&fastcr.VMMayWrite != 0 {
-				flags = unix.O_RDWR
-			}
-		}
-		id, err := e.files.path(v.Path, flags)
+		file, err := e.fileVMA(v, out)
 		if err != nil {
 			return nil, err
 		}
-		out.Shmid = u64(id)
-		out.Fdflags = &flags
+		status |= file
 	default:
 		return nil, fmt.Errorf("VMA %x-%x is of kind %d, which no image describes", v.Start, v.End, v.Kind)
 	}
@@ -117,6 +101,32 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
 		out.Madv = &madv
 	}
 	return out, nil
+}
+
+// fileVMA fills in which file a mapping is of, and returns its status bits. Anonymous
+// shared memory is restored as a memfd.
+func (e *Encoder) fileVMA(v *fastcr.VMA, out *pb.VmaEntry) (status uint32, err error) {
+	flags := uint32(unix.O_RDONLY)
+	status = vmaFilePrivate
+	if v.Flags&fastcr.VMMayShare != 0 {
+		status = vmaFileShared
+		if v.Flags&fastcr.VMMayWrite != 0 {
+			flags = unix.O_RDWR
+		}
+	}
+	out.Fdflags = &flags
+	if v.HasShm() {
+		out.Shmid = u64(e.files.memfdMapping(v, flags))
+		return status | vmaMemfd, nil
+	}
+	id, err := e.files.path(v.Path, flags)
+	out.Shmid = u64(id)
+	return status, err
+}
+
+// anonymous tells whether a mapping is restored without a file.
+func anonymous(v *fastcr.VMA) bool {
+	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && !v.HasShm()
 }
 
 func vmaProt(flags uint64) (prot uint32) {
@@ -131,13 +141,22 @@ func vmaProt(flags uint64) (prot uint32) {
 	return prot
 }
 
+// mapDroppable is MAP_DROPPABLE, a type of mapping like MAP_PRIVATE (Linux 6.11).
+const mapDroppable = 8
+
 func vmaMapFlags(v *fastcr.VMA) uint32 {
 	flags := uint32(unix.MAP_PRIVATE)
 	if v.Flags&fastcr.VMMayShare != 0 {
 		flags = unix.MAP_SHARED
 	}
-	if v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMAAnonShared {
+	if v.Flags&fastcr.VMDroppable != 0 {
+		flags = mapDroppable
+	}
+	if anonymous(v) {
 		flags |= unix.MAP_ANONYMOUS
+	}
+	if v.Flags&fastcr.VMHugeTLB != 0 && (anonymous(v) || v.HasShm()) {
+		flags |= hugeFlag(v.HugePage)
 	}
 	for _, b := range []struct {
 		flag uint64
@@ -170,14 +189,4 @@ func vmaAdvice(flags uint64) (madv uint64) {
 		}
 	}
 	return madv
-}
-
-// shmID numbers shared memory objects.
-func (e *Encoder) shmID(id fastcr.ShmID) uint32 {
-	if n, ok := e.shm[id]; ok {
-		return n
-	}
-	e.shmLast++
-	e.shm[id] = e.shmLast
-	return e.shmLast
 }

@@ -85,7 +85,7 @@ func (b *builder) vma(r *vmaVmaRec, text []byte) (fastcr.VMA, error) {
 			return v, fmt.Errorf("%w: mapping %x-%x of a file that was not described", errRecord, r.Start, r.End)
 		}
 		v.Pgoff, v.OpenFlags, v.Path = r.Pgoff*pageSize, f.flags, f.path
-		v.Shm = fastcr.ShmID{Dev: v.Path.Dev, Ino: v.Path.Ino}
+		v.Shm = v.Path.Shm()
 		if v.Flags&fastcr.VMHugeTLB != 0 {
 			v.HugePage = f.blockSize
 		}

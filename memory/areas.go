@@ -52,7 +52,7 @@ func classOf(v *fastcr.VMA) areaClass {
 		return areaShared
 	case v.Kind == fastcr.VMAAnonPrivate || v.Kind == fastcr.VMAHugetlbAnon:
 		return areaAnonymous
-	case v.Kind == fastcr.VMAFilePrivate:
+	case v.Kind == fastcr.VMAFilePrivate, v.Kind == fastcr.VMAMemfd && v.Flags&fastcr.VMMayShare == 0:
 		return areaMixed
 	}
 	return areaShared

@@ -3,7 +3,6 @@ package memory
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,28 +18,28 @@ type Shm struct {
 // OpenShm opens the object that pid maps at [start, end), exactly one mapping, through
 // /proc/PID/map_files; call it before the freeze.
 func OpenShm(pid int, start, end uint64) (*Shm, error) {
-	path := fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, start, end)
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return openShm(pid, fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, start, end))
+}
+
+// OpenMemfd opens the object that pid has open at a descriptor, anew: a duplicate would
+// share its position.
+func OpenMemfd(pid, fd int) (*Shm, error) {
+	return openShm(pid, fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
+}
+
+func openShm(pid int, path string) (*Shm, error) {
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK // who has a lease is not waited for
+	fd, err := unix.Open(path, flags|unix.O_NOATIME, 0)
+	if errors.Is(err, unix.EPERM) { // somebody else's, without CAP_FOWNER
+		fd, err = unix.Open(path, flags, 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open shared memory %s: %w", path, err)
 	}
-	return newShm(pid, fd)
-}
-
-// NewShm takes an open file of the object, a memfd for example. f can be closed afterwards.
-func NewShm(pid int, f *os.File) (*Shm, error) {
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("duplicate descriptor of shared memory of %d: %w", pid, err)
-	}
-	return newShm(pid, fd)
-}
-
-func newShm(pid, fd int) (*Shm, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("stat shared memory of %d: %w", pid, err)
+		return nil, fmt.Errorf("stat shared memory %s: %w", path, err)
 	}
 	s := &Source{PID: pid, fd: fd, object: true, Runs: make([]Run, 0, 1024), kept: make([]span, 0, 1)}
 	return &Shm{Source: s, Dev: st.Dev, Ino: st.Ino}, nil

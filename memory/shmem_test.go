@@ -73,7 +73,7 @@ func TestSharedMemoryOfOddSize(t *testing.T) {
 	if _, err := file.WriteAt([]byte{42}, size-1); err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewShm(os.Getpid(), file)
+	s, err := OpenMemfd(os.Getpid(), fd)
 	if err != nil {
 		t.Fatal(err)
 	}
