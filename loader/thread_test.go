@@ -462,7 +462,8 @@ func interruptedThreads(t *testing.T, l *Loader, pid int) map[int]bool {
 	return tids
 }
 
-// asleep waits until none of the threads runs.
+// asleep waits until none of the threads runs. A traced thread stops when a signal
+// comes, as Go's runtime sends them to its own: it goes on then.
 func asleep(t *testing.T, pid int, tids []int) {
 	t.Helper()
 	for range 1000 {
@@ -472,13 +473,33 @@ func asleep(t *testing.T, pid int, tids []int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return stat[bytes.LastIndexByte(stat, ')')+2] != 'S'
+			state := stat[bytes.LastIndexByte(stat, ')')+2]
+			if state == 't' {
+				goOn(t, tid)
+			}
+			return state != 'S'
 		})
 		if !awake {
 			return
 		}
 	}
 	t.Fatal("some threads do not sleep")
+}
+
+// goOn lets a thread that has stopped for a signal have it.
+func goOn(t *testing.T, tid int) {
+	t.Helper()
+	var ws unix.WaitStatus
+	if got, err := unix.Wait4(tid, &ws, unix.WALL|unix.WNOHANG, nil); err != nil || got != tid || !ws.Stopped() {
+		return
+	}
+	sig := 0
+	if uint32(ws)>>16 != unix.PTRACE_EVENT_STOP {
+		sig = int(ws.StopSignal())
+	}
+	if err := unix.PtraceCont(tid, sig); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestInterruptedCalls: 500 threads are stopped in five kinds of call, twice,
