@@ -22,6 +22,7 @@ type Dir struct {
 	tmp   string // where they are until Commit
 	lock  int    // fd of tmp, locked (flock) as long as we live; -1 afterwards
 	moved []string
+	done  bool // Commit was complete
 }
 
 // Create prepares to write a checkpoint into the existing directory path, which must
@@ -138,11 +139,13 @@ func (d *Dir) Commit() error {
 			return err
 		}
 	}
-	if err := os.Remove(d.tmp); err != nil {
-		return fmt.Errorf("commit images: %w", err)
+	if err := syncPath(d.path); err != nil {
+		return err
 	}
+	d.done = true
+	_ = os.Remove(d.tmp) // empty: no reason to call the checkpoint unfinished
 	d.unlock()
-	return syncPath(d.path)
+	return nil
 }
 
 // move renames one image into place; it never replaces a file.
@@ -193,11 +196,11 @@ func syncPath(path string) error {
 // Abort removes everything that was written, unless Commit was complete.
 func (d *Dir) Abort() {
 	defer d.unlock()
-	if _, err := os.Stat(filepath.Join(d.path, inventoryName)); err == nil {
+	if d.done {
 		return
 	}
-	for _, name := range d.moved {
-		os.Remove(filepath.Join(d.path, name))
+	for i := len(d.moved) - 1; i >= 0; i-- { // the inventory first
+		os.Remove(filepath.Join(d.path, d.moved[i]))
 	}
 	os.RemoveAll(d.tmp)
 }

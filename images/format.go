@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -139,6 +140,17 @@ func (r *reader) next(m message) error {
 	m.Reset()
 	if err := m.UnmarshalVT(b); err != nil {
 		return fmt.Errorf("%w: %w", errFormat, err)
+	}
+	return nil
+}
+
+// skip passes over bytes that follow a message.
+func (r *reader) skip(n uint64) error {
+	if n > math.MaxInt64 {
+		return fmt.Errorf("%w: %d bytes behind a message", errFormat, n)
+	}
+	if _, err := io.CopyN(io.Discard, r.r, int64(n)); err != nil {
+		return fmt.Errorf("%w: truncated", errFormat)
 	}
 	return nil
 }
