@@ -3,6 +3,7 @@ package dump
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fastcr/fastcr"
 )
@@ -79,8 +80,7 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 			break
 		}
 		if other.MMID == p.MMID {
-			r.add(p.PID, -1, p.Comm, fmt.Sprintf("shares its memory with process %d (vfork or CLONE_VM without CLONE_THREAD)", other.PID),
-				"try again once a vfork child has called exec")
+			r.checkSharedMemory(p, other)
 		}
 		if other.FSID == p.FSID && other.State != fastcr.TaskDead && other.Flags&pfExiting == 0 {
 			r.add(p.PID, -1, p.Comm, fmt.Sprintf("shares its working directory with process %d (CLONE_FS)", other.PID), "")
@@ -100,6 +100,27 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 		}
 	}
 }
+
+// checkSharedMemory refuses a process that has another's memory. The child of a vfork has it
+// until it calls exec, a moment later as a rule: a fresh look may succeed.
+func (r *refusal) checkSharedMemory(p, other *fastcr.Process) {
+	const uninterruptible = 2 // TASK_UNINTERRUPTIBLE, as a vfork parent waits
+	err := &fastcr.RefusedError{PID: p.PID, FD: -1, Object: p.Comm}
+	if p.PPID == other.PID && slices.ContainsFunc(other.Threads, func(t *fastcr.Thread) bool { return t.State&uninterruptible != 0 }) {
+		err.Reason = fmt.Sprintf("shares its memory with process %d, which waits for it to call exec (vfork)", other.PID)
+		err.Advice = "try again later"
+		r.found = append(r.found, vforkError{err})
+		return
+	}
+	err.Reason = fmt.Sprintf("shares its memory with process %d (CLONE_VM without CLONE_THREAD)", other.PID)
+	r.found = append(r.found, err)
+}
+
+// vforkError is a refusal that the next look may not find.
+type vforkError struct{ *fastcr.RefusedError }
+
+func (e vforkError) Is(target error) bool { return target == errChanged }
+func (e vforkError) Unwrap() error        { return e.RefusedError }
 
 func (r *refusal) checkNamespaces(p *fastcr.Process) {
 	n, s := p.Namespaces, r.self

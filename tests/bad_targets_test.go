@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -184,4 +185,39 @@ func TestMachinesThatCannot(t *testing.T) {
 	if err := unix.Access("/sys/kernel/btf/vmlinux", unix.R_OK); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestVfork: a child that is about to call exec is waited for; one that does not is named.
+func TestVfork(t *testing.T) {
+	needFastcr(t)
+	t.Run("all the time", func(t *testing.T) {
+		r := newRun(t, Case{Source: "vforks"})
+		r.start()
+		succeeded := 0
+		for range 8 {
+			if out, errs, code := fastcr(t, "", "dump", "--pid", strconv.Itoa(r.pid), "-D", t.TempDir(), "-R"); code == 0 {
+				succeeded++
+			} else if !strings.Contains(errs, "vfork") && !strings.Contains(errs, "changed") {
+				t.Errorf("exit code %d: %s%s", code, out, errs)
+			}
+		}
+		if succeeded == 0 {
+			t.Error("of 8 dumps none has succeeded")
+		}
+		if r.ended() {
+			t.Error("the target has ended")
+		}
+	})
+	t.Run("for long", func(t *testing.T) {
+		r := newRun(t, Case{Source: "vforks", Args: []string{"60"}})
+		r.start()
+		if !eventually(5*time.Second, func() bool { return len(tree(r.pid)) == 2 }) {
+			t.Fatal("no child")
+		}
+		img := t.TempDir()
+		refused(t, img, []string{"dump", "--pid", strconv.Itoa(r.pid), "-D", img}, "pid "+strconv.Itoa(tree(r.pid)[1]), "vfork", "try again")
+		if r.ended() {
+			t.Error("the target has ended")
+		}
+	})
 }
