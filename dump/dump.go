@@ -87,7 +87,7 @@ const attempts = 5
 
 // isTransient tells whether a fresh look may succeed.
 func isTransient(err error) bool {
-	return errors.Is(err, memory.ErrChanged) || errors.Is(err, errChanged) || isGone(err)
+	return errors.Is(err, memory.ErrChanged) || errors.Is(err, errChanged) || errors.Is(err, freeze.ErrThawed) || isGone(err)
 }
 
 // errChanged is wrapped by errors about a target that changed between look and freeze.
@@ -176,7 +176,7 @@ func (r *run) thaw() error {
 		}
 	}
 	at := time.Now()
-	if err := r.hold.Thaw(); err != nil {
+	if err := errors.Join(r.hold.StillFrozen(), r.hold.Thaw()); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -200,11 +200,22 @@ func (r *run) mend() error {
 	return r.hold.WaitFrozen()
 }
 
+// stillFrozen is an error if the tree, which is not to run on, was thawed meanwhile.
+func (r *run) stillFrozen() error {
+	if r.opts.LeaveRunning {
+		return nil
+	}
+	return r.hold.StillFrozen()
+}
+
 // finish makes the images visible and lets the target go as it was asked to.
 func (r *run) finish(ctx context.Context) error {
 	at := time.Now()
 	if ctx.Err() != nil { // the last moment: from here on the checkpoint is made
 		return context.Cause(ctx)
+	}
+	if err := r.stillFrozen(); err != nil {
+		return err
 	}
 	if err := r.opts.writePidFile(); err != nil {
 		return err
@@ -217,6 +228,9 @@ func (r *run) finish(ctx context.Context) error {
 	r.res.Stages.Sync += time.Since(at)
 	if err := r.opts.runScripts(ctx, actionPostDump); err != nil {
 		return err
+	}
+	if err := r.stillFrozen(); err != nil {
+		return fmt.Errorf("the images are complete, but the tree runs on: %v", err)
 	}
 	at = time.Now()
 	switch {

@@ -21,6 +21,7 @@ var (
 	ErrHeld         = errors.New("is held by another fastcr")
 	ErrThreaded     = errors.New("is in a threaded cgroup")
 	ErrForking      = errors.New("forks faster than it can be caught")
+	ErrThawed       = errors.New("was thawed by somebody else: fastcr was stopped in the freeze, or the cgroup was written to")
 )
 
 // TargetError says why the tree below a pid cannot be held. Nothing was changed,

@@ -183,3 +183,18 @@ func (h *Hold) Thaw() error {
 	}
 	return err
 }
+
+// StillFrozen tells, with the tree frozen, that nobody has thawed it since Freeze, as the
+// guardian does while fastcr is stopped: what was read is of one moment then.
+func (h *Hold) StillFrozen() error {
+	for _, g := range h.groups {
+		n, err := unix.Pread(g.freezer, h.scratch, 0)
+		if err != nil {
+			return h.gone(fmt.Errorf("read %s/cgroup.freeze: %w", g.dir, err))
+		}
+		if n == 0 || h.scratch[0] != frozen[0] {
+			return &TargetError{PID: h.opts.Root, Reason: ErrThawed}
+		}
+	}
+	return nil
+}

@@ -55,7 +55,7 @@ func (g *group) open() (err error) {
 			g.close()
 		}
 	}()
-	if g.freezer, err = openAt(g.dir, "cgroup.freeze", unix.O_WRONLY); err != nil {
+	if g.freezer, err = openAt(g.dir, "cgroup.freeze", unix.O_RDWR); err != nil {
 		return err
 	}
 	if g.events, err = openAt(g.dir, "cgroup.events", unix.O_RDONLY); err != nil {

@@ -356,3 +356,41 @@ func BenchmarkPrepare(b *testing.B) {
 		})
 	}
 }
+
+// TestGuardianThawsWhileItsHolderIsStopped: the tree runs again, stays held, and the
+// holder finds out.
+func TestGuardianThawsWhileItsHolderIsStopped(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
+			p := start(t, "busy", "1")
+			if whole {
+				enter(t, newCgroup(t, "stopped"), p.pid)
+			}
+			before := cgroupNamed(t, p.pid)
+			holder := startHolder(t, "frozen", p.pid)
+			held := cgroupNamed(t, p.pid)
+			time.Sleep(300 * time.Millisecond) // the guardian looks
+			if !isFrozen(t, p.pid) {
+				t.Fatal("thawed while its holder runs")
+			}
+			must(t, holder.Process.Signal(unix.SIGSTOP))
+			eventually(t, "it is thawed", func() bool { return !isFrozen(t, p.pid) })
+			if now := cgroupNamed(t, p.pid); now != held {
+				t.Fatalf("moved to %s from %s", now, held)
+			}
+			must(t, holder.Process.Kill())
+			isBack(t, p, before, holder.Process.Pid)
+		})
+	}
+}
+
+func TestStillFrozen(t *testing.T) {
+	p := start(t, "busy", "1")
+	h := prepare(t, p.pid)
+	must(t, h.Freeze(), h.StillFrozen())
+	must(t, os.WriteFile(h.groups[0].dir+"/cgroup.freeze", thawed, 0))
+	if err := h.StillFrozen(); !errors.Is(err, ErrThawed) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", p.pid)) {
+		t.Fatalf("got %v", err)
+	}
+	must(t, h.Thaw(), h.Freeze(), h.StillFrozen())
+}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -193,4 +194,67 @@ func slowScript(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestStoppedFastcr: SIGSTOP cannot be caught. The target runs while fastcr does not, and the
+// dump that goes on afterwards is one of one moment.
+func TestStoppedFastcr(t *testing.T) {
+	needFastcr(t)
+	for _, flags := range [][]string{{"-R"}, nil} {
+		r := newRun(t, Case{Source: "big", Args: []string{"128"}})
+		r.start()
+		for ms := 20; ms < 300 && !r.ended(); ms += 25 {
+			img := t.TempDir()
+			cmd := exec.Command(tools.fastcr, append([]string{"dump", "--pid", strconv.Itoa(r.pid), "-D", img}, flags...)...)
+			var out strings.Builder
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(ms) * time.Millisecond)
+			_ = cmd.Process.Signal(unix.SIGSTOP)
+			if !eventually(10*time.Second, func() bool { return !slices.ContainsFunc(frozenCgroups(), ofFastcr(cmd.Process.Pid)) }) {
+				t.Errorf("after %d ms: the target stays frozen", ms)
+			}
+			_ = cmd.Process.Signal(unix.SIGCONT)
+			if err := cmd.Wait(); err != nil && !strings.Contains(out.String(), "thawed") {
+				t.Errorf("after %d ms: %v, %s", ms, err, out.String())
+			}
+			if !exists(filepath.Join(img, "inventory.img")) {
+				t.Errorf("after %d ms: no images: %s", ms, out.String())
+			}
+		}
+	}
+}
+
+// ofFastcr says whether a cgroup is a temporary one of this fastcr.
+func ofFastcr(pid int) func(dir string) bool {
+	return func(dir string) bool { return strings.HasPrefix(filepath.Base(dir), fmt.Sprintf("fastcr.%d.", pid)) }
+}
+
+// TestStoppedAtTheEnd: the tree was to be ended, but has run on meanwhile.
+func TestStoppedAtTheEnd(t *testing.T) {
+	needFastcr(t)
+	r := newRun(t, Case{Source: "counter"})
+	r.start()
+	img := t.TempDir()
+	cmd := exec.Command(tools.fastcr, "dump", "--pid", strconv.Itoa(r.pid), "-D", img, "--action-script", slowScript(t))
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	held := ofFastcr(cmd.Process.Pid)
+	if !eventually(20*time.Second, func() bool { return exists(filepath.Join(img, "inventory.img")) }) {
+		t.Fatal("no images")
+	}
+	_ = cmd.Process.Signal(unix.SIGSTOP) // the script has 0.3 s yet
+	if !eventually(10*time.Second, func() bool { return !slices.ContainsFunc(frozenCgroups(), held) }) {
+		t.Error("the target stays frozen")
+	}
+	_ = cmd.Process.Signal(unix.SIGCONT)
+	if err := cmd.Wait(); err == nil || !strings.Contains(out.String(), "the images are complete, but the tree runs on") {
+		t.Errorf("%v, says %s", err, out.String())
+	}
+	r.verdict("live")
 }

@@ -11,7 +11,8 @@
  * is "DIR\0ORIGIN", the directory of a cgroup and, if it is a temporary one, that of the
  * cgroup that its tasks came from. Each is answered by a byte: 1 noted, 0 no room.
  * When fastcr is gone the cgroups are thawed, their tasks moved back and the
- * temporary ones removed. The exit code is 0 if all that was done.
+ * temporary ones removed. The exit code is 0 if all that was done. While fastcr is
+ * stopped (SIGSTOP) they are thawed only: when it goes on it finds that out.
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -25,6 +26,7 @@ enum { SOCKET = 3, PIDFD = 4 };
 
 #define RESCUE_FOR 60		/* seconds that it tries to put things back */
 #define PAUSE 1000000		/* nanoseconds between two tries */
+#define LOOK 100000000		/* nanoseconds between two looks whether fastcr is stopped */
 
 /* What it was told: "DIR\0ORIGIN\0" one behind the other. */
 static char list[1 << 20];
@@ -80,18 +82,21 @@ static int note(const char *message, size_t n)
 	return 1;
 }
 
+/* decimal writes a number in front of end, and returns where it begins. */
+static char *decimal(char *end, unsigned n)
+{
+	do
+		*--end = '0' + n % 10;
+	while (n /= 10);
+	return end;
+}
+
 /* move writes one pid to a cgroup.procs. A task that has ended need not move. */
 static int move(int procs, unsigned pid)
 {
-	char text[16];
-	size_t at = sizeof(text);
-	long r;
+	char text[16], *end = text + sizeof(text), *at = decimal(end, pid);
 
-	do
-		text[--at] = '0' + pid % 10;
-	while (pid /= 10);
-	r = sys_write(procs, text + at, sizeof(text) - at);
-	return r > 0;
+	return sys_write(procs, at, end - at) > 0;
 }
 
 /*
@@ -207,6 +212,44 @@ static int rescue(void)
 	return code;
 }
 
+/* stopped tells whether fastcr is: its state in /proc/PID/stat, behind the command's name. */
+static int stopped(void)
+{
+	char dir[32] = "/proc/", number[16], text[256], *end = number + sizeof(number), *at;
+	int fd;
+	long n;
+
+	at = decimal(end, sys_getppid());
+	copy(dir + 6, at, end - at);
+	dir[6 + (end - at)] = 0;
+	fd = open_in(dir, "stat", O_RDONLY);
+	if (fd < 0)
+		return 0;
+	n = sys_read(fd, text, sizeof(text));
+	sys_close(fd);
+	while (n > 0 && text[n - 1] != ')')
+		n--;
+	return n > 0 && n + 1 < (long)sizeof(text) && text[n + 1] == 'T';
+}
+
+/* relieve thaws what a fastcr that is stopped holds frozen. */
+static void relieve(void)
+{
+	char *at, *origin, is;
+	int fd;
+
+	for (at = list; at < list + used && stopped(); at = origin + length(origin) + 1) {
+		origin = at + length(at) + 1;
+		fd = open_in(at, "cgroup.freeze", O_RDWR);
+		if (fd < 0)
+			continue;
+		/* In this order: what fastcr freezes after it went on stays frozen. */
+		if (sys_read(fd, &is, 1) == 1 && is == '1' && stopped())
+			sys_write(fd, "0", 1);
+		sys_close(fd);
+	}
+}
+
 /* listen takes what fastcr tells until it is gone. */
 static int listen(void)
 {
@@ -216,8 +259,15 @@ static int listen(void)
 	long n;
 
 	for (;;) {
-		if (sys_poll(fds, 2) < 0)
+		struct __kernel_timespec look = { .tv_nsec = LOOK };
+
+		n = sys_poll(fds, 2, &look);
+		if (n < 0)
 			return 2;
+		if (n == 0) {
+			relieve();
+			continue;
+		}
 		/* All that was sent is read, even when fastcr is dead already. */
 		if (fds[0].revents) {
 			n = sys_read(SOCKET, message, sizeof(message));

@@ -68,10 +68,12 @@ static inline long sys_rmdir(const char *path)
 	return call(__NR_unlinkat, AT_FDCWD, (long)path, AT_REMOVEDIR, 0);
 }
 
-/* Without a timeout, and not interrupted by signals: they are blocked. */
-static inline long sys_poll(struct pollfd *fds, int n)
+static inline int sys_getppid(void) { return call(__NR_getppid, 0, 0, 0, 0); }
+
+/* Not interrupted by signals: they are blocked. The time that was left comes back. */
+static inline long sys_poll(struct pollfd *fds, int n, struct __kernel_timespec *timeout)
 {
-	return call(__NR_ppoll, (long)fds, n, 0, 0);
+	return call(__NR_ppoll, (long)fds, n, (long)timeout, 0);
 }
 
 static inline void sys_block_signals(void)
