@@ -41,9 +41,9 @@ func (r *refusal) checkOutside() {
 	}
 }
 
-// family is a process and its children. Nobody shares anything with init.
+// family is a process and its children; nobody shares anything with init.
 func family(pid int) []int {
-	if pid <= 0 {
+	if pid <= 1 {
 		return nil
 	}
 	out := []int{pid}

@@ -221,3 +221,27 @@ func TestVfork(t *testing.T) {
 		}
 	})
 }
+
+// TestTargetThatIsKilled by somebody else at any moment of its dump.
+func TestTargetThatIsKilled(t *testing.T) {
+	needFastcr(t)
+	for ms := 5; ms < 250; ms += 8 + ms/8 {
+		r := newRun(t, Case{Source: "big", Args: []string{"64"}})
+		r.start()
+		killer := time.AfterFunc(time.Duration(ms)*time.Millisecond, func() { _ = syscall.Kill(r.pid, syscall.SIGKILL) })
+		img := t.TempDir()
+		out, errs, code := fastcr(t, "", "dump", "--pid", strconv.Itoa(r.pid), "-D", img)
+		killer.Stop()
+		switch complete := exists(filepath.Join(img, "inventory.img")); {
+		case complete != (code == 0):
+			t.Errorf("after %d ms: exit code %d, complete: %v: %s%s", ms, code, complete, out, errs)
+		case code != 0 && (len(names(img)) > 0 || !strings.Contains(errs, strconv.Itoa(r.pid))):
+			t.Errorf("after %d ms: exit code %d, left %v: %s", ms, code, names(img), errs)
+		case code != 0:
+			t.Logf("after %d ms: %s", ms, strings.TrimSpace(errs))
+		}
+		if !eventually(10*time.Second, r.ended) {
+			t.Errorf("after %d ms: the target lives", ms)
+		}
+	}
+}
