@@ -101,13 +101,13 @@ func frozenCgroups() []string {
 	})
 }
 
-// fastcrTemp lists temporary files with our name, but for those of the tests themselves.
+// fastcrTemp lists temporary files with our name, but for those of tests and benchmarks.
 func fastcrTemp() []string {
 	var out []string
 	for _, pattern := range []string{"/tmp/fastcr*", "/run/fastcr*", "/dev/shm/fastcr*"} {
 		m, _ := filepath.Glob(pattern)
 		for _, p := range m {
-			if !strings.HasPrefix(filepath.Base(p), "fastcr-test") {
+			if b := filepath.Base(p); !strings.HasPrefix(b, "fastcr-test") && !strings.HasPrefix(b, "fastcr-bench") {
 				out = append(out, p)
 			}
 		}
