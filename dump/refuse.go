@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images"
 )
 
 // refuse looks for what criu could not restore. It returns every finding, so
@@ -17,17 +18,19 @@ func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
 	}
 	r.checkTree()
 	r.checkOutside()
+	var alive []*fastcr.Process
 	for _, p := range t.Processes {
 		if p.State == fastcr.TaskDead || p.Flags&pfExiting != 0 {
 			continue // nothing, or in a moment nothing, to restore but an exit code
 		}
+		alive = append(alive, p)
 		r.checkProcess(p)
 		r.checkNamespaces(p)
 		r.checkVMAs(p)
 		r.checkFiles(p)
 		r.checkSleepers(p)
 	}
-	return errors.Join(r.found...)
+	return errors.Join(append(r.found, images.Unfit(t, alive)...)...)
 }
 
 // Bits of task_struct.flags.

@@ -56,8 +56,6 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 			if d.ClockID == unix.CLOCK_REALTIME_ALARM || d.ClockID == unix.CLOCK_BOOTTIME_ALARM {
 				r.add(p.PID, fd.Num, "timerfd", fmt.Sprintf("is a timer of clock %d, which wakes the machine: criu does not restore it", d.ClockID), "")
 			}
-		case *fastcr.Epoll:
-			r.checkEpoll(p, fd, d)
 		}
 	}
 }
@@ -115,26 +113,8 @@ func (r *refusal) checkEventfd(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Event
 	}
 }
 
-// checkEpoll wants every watched file to be open at the watched descriptor of a process of the tree.
-func (r *refusal) checkEpoll(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Epoll) {
-	for _, w := range e.Watches {
-		if !r.hasFile(w.File) {
-			r.add(p.PID, fd.Num, "eventpoll", fmt.Sprintf("watches descriptor %d, whose file is open nowhere in the tree", w.FD), "")
-		}
-	}
-}
-
 func hasLease(f *fastcr.File) bool {
 	return slices.ContainsFunc(f.Locks, func(l fastcr.FileLock) bool { return l.Class == fastcr.LockLease })
-}
-
-func (r *refusal) hasFile(id fastcr.KObj) bool {
-	for _, f := range r.tree.Files {
-		if f.ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 func f(fd *fastcr.FD) string { return fd.File.Path.Path }

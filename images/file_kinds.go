@@ -57,22 +57,6 @@ func encodeEventfd(t *fileTable, id uint32, f *fastcr.File) error {
 	return nil
 }
 
-func encodeEpoll(t *fileTable, id uint32, f *fastcr.File) error {
-	d, err := detail[fastcr.Epoll](f)
-	if err != nil {
-		return err
-	}
-	e := &pb.EventpollFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
-	for i := range d.Watches {
-		w := &d.Watches[i]
-		e.Tfd = append(e.Tfd, &pb.EventpollTfdEntry{
-			Id: &id, Tfd: u32(w.FD), Events: &w.Events, Data: &w.Data, Dev: u32(w.Dev), Inode: &w.Ino, Pos: &w.Pos,
-		})
-	}
-	t.add(pb.FdTypes_EVENTPOLL, id, &pb.FileEntry{Epfd: e})
-	return nil
-}
-
 func encodeSignalfd(t *fileTable, id uint32, f *fastcr.File) error {
 	d, err := detail[fastcr.Signalfd](f)
 	if err != nil {
@@ -84,14 +68,32 @@ func encodeSignalfd(t *fileTable, id uint32, f *fastcr.File) error {
 	return nil
 }
 
+// Flags of timerfd_settime(2).
+const (
+	timerAbstime     = 1
+	timerCancelOnSet = 2
+)
+
+// encodeTimerfd writes the time that is left. criu's restore adds the clock's whole seconds
+// to an absolute timer, which then comes early, and sets off one that is disarmed. So it becomes
+// a relative one; if it is to notice that the clock is set it cannot, and gets that second.
 func encodeTimerfd(t *fileTable, id uint32, f *fastcr.File) error {
 	d, err := detail[fastcr.Timerfd](f)
 	if err != nil {
 		return err
 	}
+	flags, left := d.Flags, d.Value
+	switch {
+	case left == 0:
+		flags = 0
+	case flags&timerCancelOnSet == 0:
+		flags &^= timerAbstime
+	default:
+		left += nsecPerSec
+	}
 	t.add(pb.FdTypes_TIMERFD, id, &pb.FileEntry{Tfd: &pb.TimerfdEntry{
-		Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner), Clockid: &d.ClockID, Ticks: &d.Ticks, SettimeFlags: &d.Flags,
-		Vsec: u64(d.Value / nsecPerSec), Vnsec: u64(d.Value % nsecPerSec),
+		Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner), Clockid: &d.ClockID, Ticks: &d.Ticks, SettimeFlags: &flags,
+		Vsec: u64(left / nsecPerSec), Vnsec: u64(left % nsecPerSec),
 		Isec: u64(d.Interval / nsecPerSec), Insec: u64(d.Interval % nsecPerSec),
 	}})
 	return nil

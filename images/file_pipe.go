@@ -14,9 +14,8 @@ func encodePipe(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	flags := f.Flags &^ unix.O_DIRECT
 	t.add(pb.FdTypes_PIPE, id, &pb.FileEntry{Pipe: &pb.PipeEntry{
-		Id: &id, PipeId: u32(d.ID), Flags: &flags, Fown: ownerEntry(f.Owner),
+		Id: &id, PipeId: u32(d.ID), Flags: &f.Flags, Fown: ownerEntry(f.Owner),
 	}})
 	return nil
 }

@@ -1,6 +1,8 @@
 package images
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
@@ -19,10 +21,12 @@ const (
 
 // Device numbers of terminals (Documentation/admin-guide/devices.txt).
 const (
-	majorVT      = 4
-	majorTTYAux  = 5
-	majorPtsLow  = 136
-	majorPtsHigh = 143
+	majorVT         = 4
+	majorTTYAux     = 5
+	majorPtm        = 128
+	majorPts        = 136
+	majorUSBSerial  = 188
+	majorLowDensity = 204
 )
 
 // ttyTable holds the terminals in the order in which they are met.
@@ -41,22 +45,27 @@ func (t *ttyTable) has(id uint32) bool {
 	return false
 }
 
+// ttyPTY is a pseudo terminal, of either side.
+const ttyPTY = pb.TtyType_PTY
+
 // ttyType is CRIU's type, index and side of a terminal, by the device that was opened.
-func ttyType(rdev uint64, d *fastcr.TTY) (typ pb.TtyType, index uint32, master bool) {
+// Others are not restored.
+func ttyType(rdev uint64, d *fastcr.TTY) (typ pb.TtyType, index uint32, master, ok bool) {
 	switch major, minor := unix.Major(rdev), unix.Minor(rdev); {
-	case major >= majorPtsLow && major <= majorPtsHigh:
-		return pb.TtyType_PTY, d.Index, false
-	case major == majorTTYAux && minor == 2:
-		return pb.TtyType_PTY, d.Index, true
+	case major == majorPts:
+		return ttyPTY, d.Index, false, true
+	case major == majorTTYAux && minor == 2, major >= majorPtm && major < majorPts:
+		return ttyPTY, d.Index, true, true
 	case major == majorTTYAux && minor == 0:
-		return pb.TtyType_CTTY, cttyIndex, false
+		return pb.TtyType_CTTY, cttyIndex, false, true
 	case major == majorTTYAux && minor == 1:
-		return pb.TtyType_CONSOLE, consoleIndex, false
-	case major == majorVT && minor < 64:
-		return pb.TtyType_VT, vtIndex, false
-	default:
-		return pb.TtyType_SERIAL, serialIndex, false
+		return pb.TtyType_CONSOLE, consoleIndex, false, true
+	case major == majorVT && minor >= 1 && minor < 64:
+		return pb.TtyType_VT, vtIndex, false, true
+	case major == majorUSBSerial, major == majorLowDensity:
+		return pb.TtyType_SERIAL, serialIndex, false, true
 	}
+	return 0, 0, false, false
 }
 
 // encodeTTY writes the terminal's file, a regular file that keeps its path, and
@@ -66,7 +75,10 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 	if err != nil {
 		return err
 	}
-	typ, index, master := ttyType(f.Path.RDev, d)
+	typ, index, master, ok := ttyType(f.Path.RDev, d)
+	if !ok && f.Path.External == "" {
+		return fmt.Errorf("%s: terminals of device %d:%d are not restored", f.Path.Path, unix.Major(f.Path.RDev), unix.Minor(f.Path.RDev))
+	}
 	if f.Path.External != "" {
 		t.ttys.externals++
 		typ, index, master = pb.TtyType_EXT_TTY, externalIndex+t.ttys.externals, false

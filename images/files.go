@@ -24,6 +24,7 @@ type fileTable struct {
 	links   map[string]uint32  // temporary names of deleted files
 	ttys    ttyTable
 	memfds  memfdTable
+	holders map[fastcr.KObj][]fastcr.FD
 }
 
 // pathKey tells paths apart: a file that is mapped in two ways has two entries.
@@ -35,7 +36,7 @@ type pathKey struct {
 
 func newFileTable(tree *fastcr.Tree, opts EncodeOptions) *fileTable {
 	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
-		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree)}
+		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), holders: holders(tree)}
 }
 
 func (t *fileTable) next() uint32 {

@@ -64,7 +64,7 @@ static void timerfds(void)
 {
 	static const int clocks[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME };
 	enum { N = sizeof(clocks) / sizeof(clocks[0]) };
-	int once[N], often[N], soon, due, ticks, off, absolute, set;
+	int once[N], often[N], soon, due, ticks, off, absolute, set, set_soon, abs_off;
 	struct itimerspec s;
 	struct timespec t;
 	int64_t left, start, gone, abs_left;
@@ -78,6 +78,9 @@ static void timerfds(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	absolute = timer(CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, ns(t) + 900 * SEC, 0);
 	set = timer(CLOCK_REALTIME, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, 4000000000LL * SEC, 0);
+	clock_gettime(CLOCK_REALTIME, &t);
+	set_soon = timer(CLOCK_REALTIME, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, ns(t) + 800 * SEC, 0);
+	abs_off = timer(CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, 0, 0);
 	off = timer(CLOCK_MONOTONIC, 0, 0, 0);
 	due = timer(CLOCK_MONOTONIC, 0, 1, 0);
 	ticks = timer(CLOCK_MONOTONIC, 0, 1000000, 1000000);
@@ -99,9 +102,15 @@ static void timerfds(void)
 	CHECK(fcntl(once[0], F_GETFD) == FD_CLOEXEC && fcntl(once[1], F_GETFD) == 0, "close-on-exec");
 	CHECK(timerfd_gettime(absolute, &s) == 0, "absolute: %s", strerror(errno));
 	abs_left = ns(s.it_value);
-	/* criu adds the clock's whole seconds only: up to one early */
-	CHECK(abs_left > 900 * SEC - gone - (checked_live() ? SEC / 5 : SEC * 6 / 5) && abs_left <= 900 * SEC, "absolute: %lld ns left", (long long)abs_left);
+	/* criu's own dump: it adds the clock's whole seconds only, up to one early */
+	CHECK(abs_left > 900 * SEC - gone - (by_criu() ? SEC * 6 / 5 : SEC / 5) && abs_left <= 900 * SEC, "absolute: %lld ns left", (long long)abs_left);
 	CHECK(timerfd_gettime(set, &s) == 0 && s.it_value.tv_sec > 1000000, "far: %lld s left", (long long)s.it_value.tv_sec);
+	CHECK(timerfd_gettime(set_soon, &s) == 0, "absolute, cancelled when the clock is set: %s", strerror(errno));
+	left = ns(s.it_value); /* a second may be added, so that it does not come early */
+	CHECK(by_criu() || (left > 800 * SEC - gone - SEC / 5 && left <= 801 * SEC), "absolute, cancelled when the clock is set: %lld ns left", (long long)left);
+	CHECK(timerfd_gettime(abs_off, &s) == 0 && !ns(s.it_value), "a disarmed absolute timer is armed");
+	if (!by_criu())
+		counts(abs_off, 0, "a disarmed absolute timer");
 	CHECK(timerfd_gettime(off, &s) == 0 && !ns(s.it_value) && !ns(s.it_interval), "a disarmed timer is armed");
 	counts(off, 0, "a disarmed timer");
 	counts(due, 1, "a timer that was due");
