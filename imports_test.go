@@ -23,12 +23,13 @@ var layers = map[string][]string{
 	"restore":    {"", "images"},
 	"check":      {"", "freeze", "memory", "restore"},
 	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "seccomp"},
-	"bench":      {"", "dump", "freeze", "memory", "loader", "images", "restore"},
-	"cmd/fastcr": {"", "dump", "restore", "check", "bench", "freeze", "loader"},
+	"bench":      {"images"},
+	"cmd/fastcr": {"", "dump", "restore", "check", "freeze", "loader"},
 	"tests":      {"", "dump", "restore", "images", "freeze"},
 
 	"images/pb":                {},
 	"images/pb/gen":            {},
+	"cmd/fastcr-bench":         {"bench", "restore"},
 	"tests/targets/goroutines": {},
 	"xstate":                   {},
 	"seccomp":                  {},
@@ -39,7 +40,7 @@ var only = map[string][]string{
 	"github.com/cilium/ebpf":           {"loader"},
 	"google.golang.org/protobuf":       {"images/pb/gen"}, // in no program: see images/pb
 	"github.com/aperturerobotics":      {"images/pb"},
-	"github.com/spf13/pflag":           {"cmd/fastcr"},
+	"github.com/spf13/pflag":           {"cmd/fastcr", "cmd/fastcr-bench"},
 	"github.com/checkpoint-restore/go": {"images/pb/gen", "restore"},
 }
 

@@ -1,11 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
- * A process of a given size: load GAPFILE MIB THREADS VMAS FDS.
- * One thread reads the clock in a loop and keeps the longest gap between two
- * reads, in nanoseconds, in the first 8 bytes of GAPFILE, which is mapped shared:
- * whoever else maps it may set it to 0.
+ * A process tree of a given size: load FILE KEY=VALUE...
+ *   mib=N       anonymous memory, every page written
+ *   huge=1      of it in transparent huge pages
+ *   threads=N   threads that wait, beside two that work
+ *   vmas=N      mappings of a page each that cannot be merged
+ *   fds=N       open files
+ *   procs=N     processes that wait
+ *   rewrite=P   per cent of the memory that is rewritten in a second
+ *   zipf=1      few pages most of the time, instead of all alike
+ *
+ * FILE is mapped shared by whoever watches: see struct board. One thread reads the
+ * clock in a loop and keeps the longest gap between two reads. Another rewrites the
+ * memory and checks, when asked, that every page holds what was written last.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +27,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile uint64_t *gap;
+#define PAGE 4096ul
+
+static volatile struct board {
+	uint64_t gap;   /* nanoseconds: the longest gap; whoever maps it may set it to 0 */
+	uint64_t beats; /* reads of the clock */
+	uint64_t ask;   /* counted up to have the memory checked */
+	uint64_t told;  /* the question that was answered */
+	uint64_t wrong; /* pages that were not right then */
+	uint64_t ready;
+} *board;
+
+static unsigned long mib, huge, threads, vmas, fds, procs = 1, rewrite, zipf;
+static char *memory;
+static size_t pages;
 
 static uint64_t now(void)
 {
@@ -32,8 +56,63 @@ static void *watch(void *unused)
 
 	for (;; last = t) {
 		t = now();
-		if (t - last > *gap)
-			*gap = t - last;
+		board->beats++;
+		if (t - last > board->gap)
+			board->gap = t - last;
+	}
+	return unused;
+}
+
+/* A page holds its number and how often it was written, and both inverted. */
+static void write_page(size_t i, uint64_t generation)
+{
+	volatile uint64_t *p = (volatile uint64_t *)(memory + i * PAGE);
+
+	p[0] = generation << 32 | i;
+	p[511] = ~(generation << 32 | i);
+}
+
+static uint64_t wrong_pages(void)
+{
+	uint64_t wrong = 0;
+
+	for (size_t i = 0; i < pages; i++) {
+		volatile uint64_t *p = (volatile uint64_t *)(memory + i * PAGE);
+
+		wrong += (uint32_t)p[0] != (uint32_t)i || p[511] != ~p[0];
+	}
+	return wrong;
+}
+
+static size_t pick(uint64_t *seed)
+{
+	double u;
+
+	*seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+	u = (double)(*seed >> 11) / (double)(1ull << 53);
+	/* nine tenths of the writes go to the first hundredth, and so on */
+	return zipf ? (size_t)(pages * pow(u, 44)) : (size_t)(pages * u);
+}
+
+static void *work(void *unused)
+{
+	uint64_t seed = 1, generation = 1, started = now(), done = 0;
+
+	for (;;) {
+		struct timespec pause = { .tv_nsec = 1000000 };
+		uint64_t due = (now() - started) / 1000 * rewrite / 100 * pages / 1000000;
+
+		if (done + pages < due)
+			done = due - pages; /* it stood still: what was missed is not made up for */
+		for (; pages && done < due; done++)
+			write_page(pick(&seed), ++generation);
+		if (board->told != board->ask) {
+			uint64_t question = board->ask;
+
+			board->wrong = wrong_pages();
+			board->told = question;
+		}
+		nanosleep(&pause, NULL);
 	}
 	return unused;
 }
@@ -45,45 +124,100 @@ static void *wait_for_ever(void *unused)
 	return unused;
 }
 
-int main(int argc, char **argv)
+static void die(const char *what)
 {
-	size_t mib, threads, vmas, fds, i;
-	struct rlimit most;
+	perror(what);
+	exit(1);
+}
+
+static void thread(void *(*body)(void *))
+{
 	pthread_attr_t attr;
 	pthread_t id;
-	char *memory;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	if (pthread_create(&id, &attr, body, NULL))
+		die("pthread_create");
+}
+
+static void fill_memory(void)
+{
+	pages = mib << 8;
+	if (!pages)
+		return;
+	/* One huge page more: the start can be aligned. */
+	memory = mmap(NULL, pages * PAGE + (2 << 20), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die("mmap");
+	memory = (char *)(((uintptr_t)memory + (2 << 20) - 1) & ~((uintptr_t)(2 << 20) - 1));
+	madvise(memory, pages * PAGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < pages; i++)
+		write_page(i, 0);
+}
+
+static void make_vmas(void)
+{
+	for (size_t i = 0; i < vmas / 2; i++) { /* alternating protections: none are merged */
+		char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (two == MAP_FAILED || mprotect(two, PAGE, PROT_READ))
+			die("mmap");
+	}
+}
+
+static void parse(const char *arg)
+{
+	static const struct {
+		const char *key;
+		unsigned long *to;
+	} keys[] = { { "mib", &mib },   { "huge", &huge },   { "threads", &threads }, { "vmas", &vmas },
+		     { "fds", &fds },   { "procs", &procs }, { "rewrite", &rewrite }, { "zipf", &zipf } };
+	const char *value = strchr(arg, '=');
+
+	for (size_t i = 0; value && i < sizeof(keys) / sizeof(*keys); i++)
+		if (strlen(keys[i].key) == (size_t)(value - arg) && !strncmp(arg, keys[i].key, value - arg)) {
+			*keys[i].to = strtoul(value + 1, NULL, 10);
+			return;
+		}
+	fprintf(stderr, "load: %s?\n", arg);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit most;
 	int fd;
 
-	if (argc != 6)
+	if (argc < 2)
 		return 2;
-	mib = atol(argv[2]), threads = atol(argv[3]), vmas = atol(argv[4]), fds = atol(argv[5]);
+	for (int i = 2; i < argc; i++)
+		parse(argv[i]);
 	fd = open(argv[1], O_RDWR);
-	gap = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (gap == MAP_FAILED)
-		return 3;
+	board = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (board == MAP_FAILED)
+		die(argv[1]);
+	close(fd);
 	getrlimit(RLIMIT_NOFILE, &most);
 	most.rlim_cur = most.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &most);
-	memory = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (i = 0; i < mib << 20; i += 4096)
-		memory[i] = i >> 12 | 1;
-	for (i = 0; i < vmas / 2; i++) { /* alternating protections: none are merged */
-		char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (two == MAP_FAILED || mprotect(two, 4096, PROT_READ))
-			return 4;
+	for (size_t i = 1; i < procs; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid)
+			wait_for_ever(NULL);
 	}
-	for (i = 0; i < fds; i++)
+	fill_memory();
+	make_vmas();
+	for (size_t i = 0; i < fds; i++)
 		if (open("/dev/null", O_RDONLY) < 0)
-			return 5;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 64 << 10);
-	for (i = 1; i < threads; i++)
-		if (pthread_create(&id, &attr, wait_for_ever, NULL))
-			return 6;
-	if (pthread_create(&id, &attr, watch, NULL))
-		return 6;
-	puts("ready");
-	fflush(stdout);
-	for (;;)
-		pause();
+			die("/dev/null");
+	for (size_t i = 0; i < threads; i++)
+		thread(wait_for_ever);
+	thread(work);
+	thread(watch);
+	board->ready = 1;
+	wait_for_ever(NULL);
 }

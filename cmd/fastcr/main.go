@@ -29,6 +29,7 @@ func verbs() []verb {
 		{"dump", "checkpoint a running process tree", runDump},
 		{"restore", "bring a checkpoint back to life with criu", runRestore},
 		{"check", "say what this machine has and what follows from what is missing", runCheck},
+		{"bench", "measure how long programs stand still, fastcr and criu in turn", runBench},
 		{"version", "print the version", runVersion},
 	}
 }

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+)
+
+//go:embed report.html
+var reportHTML string
+
+var reportTemplate = template.Must(template.New("report").Parse(reportHTML))
+
+// Report writes one self-contained HTML page: plots and the table, no network.
+func (r *Results) Report(w io.Writer) error {
+	page := struct {
+		*Results
+		Plots   []reportPlot
+		Rows    []reportRow
+		Columns []string
+	}{Results: r, Columns: []string{"frozen", "stall", "total", "cpu", "peak memory", "restore"}}
+	for _, sweep := range r.Sweeps() {
+		svg, err := r.plotSweep(sweep)
+		if err != nil {
+			return fmt.Errorf("plot of %s: %w", sweep, err)
+		}
+		if svg != "" {
+			page.Plots = append(page.Plots, reportPlot{"Freeze time against " + sweep, svg})
+		}
+	}
+	if svg, err := r.plotStages(r.Plan.Dumpers[0]); err != nil {
+		return fmt.Errorf("plot of stages: %w", err)
+	} else if svg != "" {
+		page.Plots = append(page.Plots, reportPlot{"Where " + r.Plan.Dumpers[0] + "'s time goes", svg})
+	}
+	page.Rows = r.reportRows()
+	var buf bytes.Buffer
+	if err := reportTemplate.Execute(&buf, page); err != nil {
+		return err
+	}
+	_, err := w.Write(buf.Bytes())
+	return err
+}
+
+type reportPlot struct {
+	Title string
+	SVG   template.HTML
+}
+
+type reportRow struct {
+	Workload, Dumper string
+	Cells            []string
+	WhyNot           string
+	Against          string
+}
+
+func (r *Results) reportRows() (rows []reportRow) {
+	for _, wl := range r.Workloads {
+		for _, d := range r.Plan.Dumpers {
+			row := reportRow{Workload: wl.Name, Dumper: d, WhyNot: r.WhyNot(wl.Name, d)}
+			if len(r.Of(wl.Name, d, Clocks[0])) > 0 {
+				for _, c := range []string{"frozen", "stall", "total", "cpu"} {
+					row.Cells = append(row.Cells, duration(spread(r.Of(wl.Name, d, clockNamed(c)))))
+				}
+				row.Cells = append(row.Cells, size(spread(r.Of(wl.Name, d, clockNamed("peak"))).Median), r.restored(wl.Name, d))
+				row.Against = r.against(wl.Name, r.Plan.Dumpers[0], d)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}

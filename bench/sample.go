@@ -1,0 +1,53 @@
+package bench
+
+// Sample is one dump of one workload by one dumper, and is what results.json holds.
+// Times are microseconds; a clock that was not read is absent.
+type Sample struct {
+	Workload string `json:"workload"`
+	Dumper   string `json:"dumper"`
+	Round    int    `json:"round"`
+
+	Frozen  float64            `json:"frozen_us,omitempty"`   // as the dumper reports it
+	Stall   float64            `json:"stall_us,omitempty"`    // the longest gap that the target's own clock saw
+	Total   float64            `json:"total_us,omitempty"`    // from the start of the command to its end
+	CPU     float64            `json:"cpu_us,omitempty"`      // of the command, user and system
+	Peak    float64            `json:"peak_bytes,omitempty"`  // of the command's memory
+	Written float64            `json:"image_bytes,omitempty"` // blocks of the images
+	Files   float64            `json:"image_files,omitempty"` //
+	Slower  float64            `json:"slower,omitempty"`      // how much less the target did in a while after than before: 0.01 is 1 %
+	Restore float64            `json:"restore_us,omitempty"`  // from the start of the restore to the target's first beat
+	Stages  map[string]float64 `json:"stages_us,omitempty"`   // fastcr's own
+
+	// Why there are no figures: the dumper refused the workload, cannot be run here,
+	// or something went wrong. Wrong: it was restored, but not as it was.
+	Refused string `json:"refused,omitempty"`
+	Failed  string `json:"failed,omitempty"`
+}
+
+// ok tells whether the sample has figures.
+func (s *Sample) ok() bool { return s.Refused == "" && s.Failed == "" }
+
+// Clock is one figure of a sample by name.
+type Clock struct {
+	Name string
+	Of   func(*Sample) float64
+}
+
+// Clocks are the figures that tables and reports know, the most important first.
+var Clocks = []Clock{
+	{"frozen", func(s *Sample) float64 { return s.Frozen }},
+	{"stall", func(s *Sample) float64 { return s.Stall }},
+	{"total", func(s *Sample) float64 { return s.Total }},
+	{"cpu", func(s *Sample) float64 { return s.CPU }},
+	{"restore", func(s *Sample) float64 { return s.Restore }},
+	{"peak", func(s *Sample) float64 { return s.Peak }},
+}
+
+func clockNamed(name string) Clock {
+	for _, c := range Clocks {
+		if c.Name == name {
+			return c
+		}
+	}
+	panic("no clock " + name)
+}

@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:embed targets/load.c
+var loadSource []byte
+
+// BuildLoad compiles the synthetic program into dir, with the machine's C compiler.
+func BuildLoad(ctx context.Context, dir string) (string, error) {
+	src, bin := filepath.Join(dir, "load.c"), filepath.Join(dir, "load")
+	if err := os.WriteFile(src, loadSource, 0o600); err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, "cc", "-O2", "-pthread", "-o", bin, src, "-lm").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("compile the synthetic workload with cc: %w: %s", err, out)
+	}
+	return bin, nil
+}
+
+// Target is a running workload and the page that it shares with us (struct board in
+// targets/load.c).
+type Target struct {
+	PID   int
+	board []byte
+	dir   string
+	ended chan struct{} // closed when our own child has ended; a restored one is not
+}
+
+// Offsets into struct board.
+const (
+	boardGap   = 0
+	boardBeats = 8
+	boardAsk   = 16
+	boardTold  = 24
+	boardWrong = 32
+	boardReady = 40
+)
+
+// StartTarget starts a workload in a session of its own and waits until it is ready.
+func StartTarget(ctx context.Context, bin string, w *Workload) (_ *Target, err error) {
+	t := &Target{ended: make(chan struct{})}
+	if t.dir, err = os.MkdirTemp("", "fastcr-bench-target-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	if err := t.mapBoard(); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(bin, append([]string{t.boardFile()}, w.Args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Dir = t.dir
+	if cmd.Stderr, err = os.Create(filepath.Join(t.dir, "err")); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	t.PID = cmd.Process.Pid
+	go func() { _ = cmd.Wait(); close(t.ended) }()
+	for t.word(boardReady).Load() == 0 {
+		select {
+		case <-t.ended:
+			text, _ := os.ReadFile(filepath.Join(t.dir, "err"))
+			return nil, fmt.Errorf("workload %s did not start: %s", w.Name(), text)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return t, nil
+}
+
+func (t *Target) boardFile() string { return filepath.Join(t.dir, "board") }
+
+func (t *Target) mapBoard() error {
+	f, err := os.OpenFile(t.boardFile(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(4096); err != nil {
+		return err
+	}
+	t.board, err = unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return err
+}
+
+// ResetGap forgets the longest gap, Gap returns it in microseconds.
+func (t *Target) ResetGap()    { t.word(boardGap).Store(0) }
+func (t *Target) Gap() float64 { return float64(t.word(boardGap).Load()) / 1000 }
+func (t *Target) beats() uint64 {
+	return t.word(boardBeats).Load()
+}
+
+// Check has the target compare its memory with what it wrote.
+func (t *Target) Check(ctx context.Context) error {
+	question := t.word(boardAsk).Add(1)
+	for t.word(boardTold).Load() != question {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pid %d does not answer: %w", t.PID, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if n := t.word(boardWrong).Load(); n != 0 {
+		return fmt.Errorf("pid %d: %d pages are not as they were", t.PID, n)
+	}
+	return nil
+}
+
+// Kill ends the target, be it restored or our own, and all of its session.
+func (t *Target) Kill() {
+	if t.PID <= 0 {
+		return
+	}
+	pids := sessionOf(t.PID)
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	awaitGone(pids)
+}
+
+// awaitGone waits until processes that were ended are no more: a restore wants their
+// pids. Run has made us the one who has to wait for orphans.
+func awaitGone(pids []int) {
+	for range 10000 {
+		left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // somebody else's, if it fails
+			return errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+		})
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Close ends the target and removes its files.
+func (t *Target) Close() {
+	t.Kill()
+	if t.board != nil {
+		_ = unix.Munmap(t.board)
+	}
+	_ = os.RemoveAll(t.dir)
+}
+
+// sessionOf lists the processes of the session that pid leads.
+func sessionOf(pid int) (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if sid, err := unix.Getsid(n); err == nil && sid == pid {
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Workload is one point of a sweep: a program of a given size.
+type Workload struct {
+	Sweep string  // what is varied: memory, threads, …; the same for all points of a curve
+	Unit  string  // of Value
+	Value float64 // the point
+	Args  []string
+	Quick bool // part of the short choice
+}
+
+// Name is the workload's name in results and on the command line: its arguments.
+func (w *Workload) Name() string {
+	if len(w.Args) == 0 {
+		return "small"
+	}
+	return strings.Join(w.Args, ",")
+}
+
+func point(sweep, unit string, value float64, args ...string) Workload {
+	return Workload{Sweep: sweep, Unit: unit, Value: value, Args: args}
+}
+
+// Workloads are all synthetic workloads for a machine with so many bytes of free
+// memory: one parameter is swept at a time.
+func Workloads(free uint64) []Workload {
+	all := []Workload{
+		point("small", "", 1),
+		point("everything", "", 1, "mib=1024", "threads=500", "vmas=21000", "fds=5000"),
+	}
+	sweep := func(name, unit, key string, values []int, more ...string) {
+		for _, v := range values {
+			all = append(all, point(name, unit, float64(v), append([]string{fmt.Sprintf("%s=%d", key, v)}, more...)...))
+		}
+	}
+	// A dump needs the memory twice more: copied, and in the images.
+	most := int(free / 5 * 3 / 3 >> 20)
+	sizes := slices.DeleteFunc([]int{4, 16, 64, 256, 1024, 2048, 4096, 8192}, func(m int) bool { return m > most })
+	sweep("memory", "MiB", "mib", sizes)
+	sweep("huge pages", "MiB", "mib", slices.DeleteFunc(slices.Clone(sizes), func(m int) bool { return m > 1024 }), "huge=1")
+	sweep("threads", "", "threads", []int{1, 10, 100, 500, 1000, 2000})
+	sweep("mappings", "", "vmas", []int{100, 1000, 10000, 30000, 60000})
+	sweep("open files", "", "fds", []int{10, 100, 1000, 5000, 19000})
+	sweep("processes", "", "procs", []int{1, 10, 100, 300})
+	sweep("rewritten, uniform", "%/s", "rewrite", []int{0, 1, 10, 50, 100}, "mib=256")
+	sweep("rewritten, zipfian", "%/s", "rewrite", []int{1, 10, 50, 100}, "mib=256", "zipf=1")
+	for i := range all {
+		w := &all[i]
+		w.Quick = slices.Contains([]string{"small", "mib=64", "mib=1024", "threads=100", "vmas=10000", "fds=1000", "procs=10",
+			"rewrite=50,mib=256", "mib=1024,threads=500,vmas=21000,fds=5000"}, w.Name())
+	}
+	return all
+}
+
+// Choose picks the workloads whose name or sweep one of the patterns is in; without
+// patterns, the short choice or all of them.
+func Choose(all []Workload, patterns []string, full bool) ([]Workload, error) {
+	if len(patterns) == 0 {
+		return slices.DeleteFunc(slices.Clone(all), func(w Workload) bool { return !full && !w.Quick }), nil
+	}
+	var out []Workload
+	for _, p := range patterns {
+		n := len(out)
+		for _, w := range all {
+			if w.Name() == p || strings.Contains(w.Sweep, p) {
+				out = append(out, w)
+			}
+		}
+		if len(out) == n && strings.Contains(p, "=") { // a point of the user's own
+			out = append(out, point("own", "", 0, strings.Split(p, ",")...))
+		} else if len(out) == n {
+			return nil, fmt.Errorf("no workload is called %q: --list shows them; KEY=VALUE,… makes one", p)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fastcr/fastcr/bench"
+)
+
+// compare puts two results side by side. It fails on a significant regression.
+func compare(args []string) error {
+	f := pflag.NewFlagSet("fastcr bench compare", pflag.ContinueOnError)
+	share := f.Float64("beyond", 10, "per cent by which a figure must be worse to count")
+	markdown := f.Bool("markdown", false, "print the table as Markdown")
+	f.Usage = func() {
+		fmt.Printf("Usage: fastcr bench compare OLD NEW [OPTIONS]\n\nCompares two results.json, or the directories that hold them. The exit code is 1 if a\nfigure of NEW is significantly worse.\n\nOptions:\n%s\nExample:\n  fastcr bench compare before after --beyond 20\n", f.FlagUsages())
+	}
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 2 {
+		return errors.New("compare wants two results: see --help")
+	}
+	var r [2]*bench.Results
+	for i, path := range f.Args() {
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			path = filepath.Join(path, "results.json")
+		}
+		var err error
+		if r[i], err = bench.ReadResults(path); err != nil {
+			return err
+		}
+	}
+	worse, err := bench.Compare(os.Stdout, r[0], r[1], *share/100, *markdown)
+	if err == nil && worse > 0 {
+		err = fmt.Errorf("%d figures are worse by more than %g %%", worse, *share)
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+// Command fastcr-bench measures checkpoint downtime, fastcr and others in turn. It is
+// what "fastcr bench" runs: a program of its own, so that plots and statistics do
+// not make every start of fastcr slower.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr/bench"
+	"github.com/fastcr/fastcr/restore"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "fastcr bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line's.
+type options struct {
+	full, list, noRestore, markdown   bool
+	workloads, dumpers                []string
+	repeat                            int
+	out, imagesDir, external, program string
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "compare" {
+		return compare(args[1:])
+	}
+	var o options
+	f := pflag.NewFlagSet("fastcr bench", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.BoolVar(&o.full, "full", false, "all sweeps, instead of a choice for three minutes")
+	f.StringArrayVar(&o.workloads, "workload", nil, "a workload or sweep by name, or one of your own: KEY=VALUE,… (may be repeated)")
+	f.StringSliceVar(&o.dumpers, "dumper", nil, "a dumper by name (may be repeated; the first is compared with the others)")
+	f.IntVar(&o.repeat, "repeat", 0, "rounds (default 5, with --full 10)")
+	f.BoolVar(&o.list, "list", false, "list workloads and dumpers")
+	f.StringVar(&o.out, "out", "", "directory that gets results.json and report.html")
+	f.StringVar(&o.imagesDir, "images-dir", "", "where images are written, on a disk for example (default: a tmpfs)")
+	f.StringVar(&o.external, "dumpers-file", "", "TOML that describes further dumpers")
+	f.StringVar(&o.program, "fastcr", "", "the fastcr to be measured (default: the one beside this program)")
+	f.BoolVar(&o.noRestore, "no-restore", false, "do not measure restores")
+	f.BoolVar(&o.markdown, "markdown", false, "print the table as Markdown")
+	f.Usage = func() {
+		fmt.Printf("Usage: fastcr bench [OPTIONS]\n       fastcr bench compare OLD NEW [OPTIONS]\n\nMeasures how long programs stand still while they are dumped, dumpers in turn.\n\nOptions:\n%s\nExample:\n  fastcr bench --out results\n  fastcr bench --workload memory --workload mib=512,threads=20 --dumper fastcr,criu\n", f.FlagUsages())
+	}
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("%q is not an option: see --help", f.Arg(0))
+	}
+	return o.measure(ctx)
+}
+
+func (o *options) measure(ctx context.Context) error {
+	plan, err := o.plan(ctx)
+	if err != nil || plan == nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("dumps need root")
+	}
+	done := progress(plan)
+	res, err := bench.Run(ctx, plan)
+	done()
+	if res != nil && len(res.Samples) > 0 {
+		err = errors.Join(err, res.Table(os.Stdout, o.markdown), o.write(res))
+	}
+	return err
+}
+
+// plan is what was asked for; nil if it was only listed.
+func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
+	all := bench.Workloads(bench.FreeMemory())
+	criu := ""
+	if found, err := restore.Find(ctx); err == nil {
+		criu = found.Path
+	} else {
+		fmt.Fprintf(os.Stderr, "fastcr bench: %v\n", err)
+	}
+	program, err := o.fastcr()
+	if err != nil {
+		return nil, err
+	}
+	dumpers := bench.BuiltIn(ctx, program, criu)
+	if o.external != "" {
+		more, err := bench.ReadDumpers(o.external)
+		if err != nil {
+			return nil, err
+		}
+		dumpers = append(dumpers, more...)
+	}
+	if o.list {
+		list(all, dumpers)
+		return nil, nil
+	}
+	p := &bench.Plan{Rounds: o.repeat, Restores: !o.noRestore, After: 200 * time.Millisecond, ImagesDir: o.imagesDir}
+	if p.Rounds == 0 {
+		p.Rounds = 5
+	}
+	if o.full {
+		p.After = time.Second
+		p.Rounds = max(p.Rounds, 10)
+	}
+	if o.repeat > 0 {
+		p.Rounds = o.repeat
+	}
+	if len(o.dumpers) == 0 && !o.full {
+		o.dumpers = []string{"fastcr", "criu"}
+	}
+	if p.Workloads, err = bench.Choose(all, o.workloads, o.full); err != nil {
+		return nil, err
+	}
+	p.Dumpers, err = bench.ChooseDumpers(dumpers, o.dumpers)
+	return p, err
+}
+
+// fastcr is the program to be measured.
+func (o *options) fastcr() (string, error) {
+	if o.program != "" {
+		return filepath.Abs(o.program)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(filepath.Dir(self), "fastcr")
+	if _, err := os.Stat(program); err != nil {
+		return "", fmt.Errorf("there is no fastcr beside %s: name it with --fastcr", self)
+	}
+	return program, nil
+}
+
+func list(workloads []bench.Workload, dumpers []bench.Dumper) {
+	fmt.Println("Workloads (those with a * are in the short choice):")
+	for _, w := range workloads {
+		mark := " "
+		if w.Quick {
+			mark = "*"
+		}
+		fmt.Printf("  %s %-45s %s\n", mark, w.Name(), w.Sweep)
+	}
+	fmt.Println("Dumpers:")
+	for _, d := range dumpers {
+		fmt.Printf("    %-20s %s\n", d.Name, d.Impossible)
+	}
+}
+
+// progress keeps one line on the terminal that says what is being done; nothing if
+// stderr is none. done removes it.
+func progress(p *bench.Plan) (done func()) {
+	if _, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS); err != nil {
+		return func() {}
+	}
+	started := time.Now()
+	p.Progress = func(s string) {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%4.0f s  %s", time.Since(started).Seconds(), s)
+	}
+	return func() { fmt.Fprint(os.Stderr, "\r\x1b[K") }
+}
+
+// write writes results.json and report.html.
+func (o *options) write(res *bench.Results) error {
+	if o.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	if err := res.Write(filepath.Join(o.out, "results.json")); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(o.out, "report.html"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(res.Report(f), f.Close())
+}
