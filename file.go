@@ -223,10 +223,10 @@ type UnixSocket struct {
 
 // SocketOptions are the SOL_SOCKET options that CRIU's sk_opts keeps.
 type SocketOptions struct {
-	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd bool
-	Linger, Priority, Mark, RcvLowat, BufLock                                                      uint32 // Linger in seconds
-	LingerOn                                                                                       bool
-	SndTimeo, RcvTimeo                                                                             uint64 // microseconds; 0: none
+	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd, PeekOff bool
+	Linger, Priority, Mark, RcvLowat, BufLock                                                               uint32 // Linger in seconds
+	LingerOn                                                                                                bool
+	SndTimeo, RcvTimeo                                                                                      uint64 // microseconds; 0: none
 }
 
 // PipeContent is what tee(2) found in a pipe: packets are kept apart.

@@ -111,4 +111,6 @@ type MM struct {
 	Dumpable                                           int32
 	THPDisabled                                        bool
 	HasAIO                                             bool // an AIO ring exists (mm->ioctx_table)
+	MDWE                                               bool // PR_SET_MDWE: no mapping becomes executable
+	LockFuture                                         bool // mlockall(MCL_FUTURE)
 }

@@ -34,6 +34,8 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 		o |= OPT_PASSSEC;
 	if (pass & 4)
 		o |= OPT_PASSPIDFD;
+	if (BPF_CORE_READ(sk, sk_peek_off) >= 0)
+		o |= OPT_PEEK_OFF;
 	return o;
 }
 

@@ -299,6 +299,7 @@ struct mm_struct {
 	unsigned long start_code, end_code, start_data, end_data;
 	unsigned long start_brk, brk, start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long def_flags; /* VM_* of mappings to come */
 	unsigned long saved_auxv[46];
 	struct kioctx_table *ioctx_table;
 	struct file *exe_file;
@@ -479,6 +480,7 @@ struct task_struct {
 	unsigned int policy;
 	int pdeath_signal;
 	unsigned int restore_sigmask : 1;
+	unsigned int sched_reset_on_fork : 1;
 	unsigned long atomic_flags;
 	struct restart_block restart_block;
 	int *clear_child_tid;
@@ -664,7 +666,7 @@ struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
 	__u8 sk_userlocks;
-	int sk_rcvbuf, sk_rcvlowat, sk_sndbuf;
+	int sk_rcvbuf, sk_rcvlowat, sk_sndbuf, sk_peek_off;
 	long sk_rcvtimeo, sk_sndtimeo;
 	struct socket *sk_socket;
 	__u32 sk_priority, sk_mark;

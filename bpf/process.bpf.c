@@ -73,6 +73,9 @@ static __always_inline void fill_auxv(struct process_rec *r, struct mm_struct *m
 		r->auxv_len = n / 8;
 }
 
+#define MMF_HAS_MDWE 28 /* v6.3 */
+#define VM_LOCKED 0x2000
+
 static __always_inline void fill_mm(struct process_rec *r, struct mm_struct *m)
 {
 	r->mm_marks[0] = m->start_code;
@@ -90,6 +93,8 @@ static __always_inline void fill_mm(struct process_rec *r, struct mm_struct *m)
 	r->membarrier = bpf_core_field_exists(m->membarrier_state) ? m->membarrier_state.counter : 0;
 	r->dumpable = mm_flags(m) & MMF_DUMPABLE_MASK;
 	r->thp_disabled = mm_thp_disabled(mm_flags(m));
+	r->mdwe = mm_flags(m) >> MMF_HAS_MDWE & 1;
+	r->lock_future = (m->def_flags & VM_LOCKED) != 0;
 	fill_auxv(r, m);
 }
 

@@ -192,6 +192,7 @@ struct process_rec {
 	__u64 mm_marks[11]; /* start_code … env_end, as CRIU orders them */
 	__u64 ioctx;
 	__u32 dumpable, thp_disabled;
+	__u32 mdwe, lock_future; /* PR_SET_MDWE; mlockall(MCL_FUTURE) */
 	__u64 auxv[56];
 	__u32 auxv_len; /* words */
 	__u32 umask;
@@ -370,6 +371,7 @@ enum socket_option {
 	OPT_PASSCRED = 128,
 	OPT_PASSSEC = 256,
 	OPT_PASSPIDFD = 512,
+	OPT_PEEK_OFF = 1024,
 };
 
 /* REC_FILE_SOCKET: struct sock; times in jiffies. Peer and name are a unix socket's. */

@@ -103,6 +103,8 @@ static __always_inline void fill_signals(struct thread_rec *r, struct task_struc
 }
 
 /* The time left of a sleep on a clock that BPF can read; relative sleeps on CLOCK_REALTIME count on MONOTONIC. */
+#define SCHED_RESET_ON_FORK 0x40000000
+
 static __always_inline void fill_restart(struct thread_rec *r, struct task_struct *t)
 {
 	struct {
@@ -133,6 +135,8 @@ static __always_inline void fill_rest(struct thread_rec *r, struct task_struct *
 	r->ptrace = t->ptrace;
 	r->static_prio = t->static_prio;
 	r->policy = t->policy;
+	if (BPF_CORE_READ_BITFIELD_PROBED(t, sched_reset_on_fork))
+		r->policy |= SCHED_RESET_ON_FORK;
 	r->rt_priority = t->rt_priority;
 	r->robust_list = task_robust_list(t);
 	r->clear_child_tid = (__u64)t->clear_child_tid;

@@ -100,7 +100,7 @@ func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *pb.CoreEntry 
 		SignalsP: signalQueue(t.Pending), Creds: credentials(&t.Creds), Comm: &t.Comm,
 		CgSet: u32(e.cgroups.set(p)),
 	}
-	if t.Policy == unix.SCHED_FIFO || t.Policy == unix.SCHED_RR {
+	if policy := t.Policy &^ resetOnFork; policy == unix.SCHED_FIFO || policy == unix.SCHED_RR {
 		tc.SchedPrio = &t.RTPriority
 	}
 	if t.PdeathSig != 0 {

@@ -42,9 +42,12 @@ const (
 	schedExt      = 7
 )
 
+// resetOnFork is SCHED_RESET_ON_FORK, a flag in the policy.
+const resetOnFork = 0x40000000
+
 func (u *unfit) checkThreads(p *fastcr.Process) {
 	for _, t := range p.Threads {
-		switch t.Policy {
+		switch t.Policy &^ resetOnFork {
 		case schedDeadline:
 			u.add(t.TID, -1, t.Comm, "is scheduled by deadline (SCHED_DEADLINE), which the images do not hold")
 		case schedExt:
@@ -54,6 +57,12 @@ func (u *unfit) checkThreads(p *fastcr.Process) {
 }
 
 func (u *unfit) checkMappings(p *fastcr.Process) {
+	if p.MM != nil && p.MM.MDWE {
+		u.add(p.PID, -1, p.Comm, "may make no memory executable (PR_SET_MDWE), which the images do not hold")
+	}
+	if p.MM != nil && p.MM.LockFuture {
+		u.add(p.PID, -1, p.Comm, "has all memory that it will map locked (mlockall with MCL_FUTURE), which the images do not hold")
+	}
 	for i := range p.VMAs {
 		v := &p.VMAs[i]
 		if (v.Kind == fastcr.VMAFilePrivate || v.Kind == fastcr.VMAFileShared) && hugeGhost(&v.Path) {
@@ -87,6 +96,8 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 	case *fastcr.UnixSocket:
 		if d.Options.Passpidfd {
 			reason = "is a unix socket with SO_PASSPIDFD, which the images do not hold"
+		} else if d.Options.PeekOff {
+			reason = "is a unix socket with SO_PEEK_OFF, which the images do not hold"
 		}
 	case *fastcr.TTY:
 		reason = ttyUnfit(f, d)

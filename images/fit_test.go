@@ -44,6 +44,7 @@ func TestUnfit(t *testing.T) {
 		{"packet pipe by name", treeOf(pipe(unix.O_DIRECT|openedByName, fastcr.Pipe{})), "opened by a name"},
 		{"notifications", treeOf(pipe(0, fastcr.Pipe{WatchQueue: true})), "notifications"},
 		{"pidfd passing", treeOf(unixSocket(fastcr.UnixSocket{Type: unix.SOCK_DGRAM, Options: fastcr.SocketOptions{Passpidfd: true}})), "SO_PASSPIDFD"},
+		{"peeking at an offset", treeOf(unixSocket(fastcr.UnixSocket{Options: fastcr.SocketOptions{PeekOff: true}})), "SO_PEEK_OFF"},
 		{"FIFO in packet mode", treeOf(&fastcr.File{Kind: fastcr.KindFIFO, Flags: unix.O_DIRECT, Detail: &fastcr.Pipe{}}), "opened by a name"},
 		{"pty pair", treeOf(terminal(majorTTYAux, 2, 4), terminal(majorPts, 4, 4)), ""},
 		{"pty 1001", treeOf(terminal(majorTTYAux, 2, 1001)), "pty 1001"},
@@ -119,6 +120,10 @@ func TestUnfitThreadsAndMappings(t *testing.T) {
 		if found := Unfit(tree, tree.Processes); len(found) != 3 || !strings.Contains(found[i].Error(), want) {
 			t.Errorf("%v, want %q", found, want)
 		}
+	}
+	p.Threads, p.VMAs, p.MM = nil, nil, &fastcr.MM{MDWE: true, LockFuture: true}
+	if found := Unfit(tree, tree.Processes); len(found) != 2 || !strings.Contains(found[0].Error(), "PR_SET_MDWE") || !strings.Contains(found[1].Error(), "MCL_FUTURE") {
+		t.Errorf("%v", found)
 	}
 	if found := Unfit(tree, nil); len(found) != 0 {
 		t.Errorf("of no process: %v", found)

@@ -21,6 +21,7 @@ const (
 	optPasscred
 	optPasssec
 	optPasspidfd
+	optPeekOff
 )
 
 const bufLocks = 3 // SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK
@@ -64,7 +65,7 @@ func socketOptions(r *fileFileSocket) fastcr.SocketOptions {
 	return fastcr.SocketOptions{
 		Reuseaddr: is(optReuseaddr), Reuseport: is(optReuseport), Dontroute: is(optDontroute), Broadcast: is(optBroadcast),
 		Oobinline: is(optOobinline), Keepalive: is(optKeepalive), LingerOn: is(optLinger),
-		Passcred: is(optPasscred), Passsec: is(optPasssec), Passpidfd: is(optPasspidfd),
+		Passcred: is(optPasscred), Passsec: is(optPasssec), Passpidfd: is(optPasspidfd), PeekOff: is(optPeekOff),
 		Linger: uint32(r.Linger / tickRate()), Priority: r.Priority, Mark: r.Mark, RcvLowat: r.Rcvlowat, BufLock: r.Userlocks & bufLocks,
 		SndTimeo: tickMicroseconds(r.Sndtimeo), RcvTimeo: tickMicroseconds(r.Rcvtimeo),
 	}

@@ -96,6 +96,8 @@ type processProcessRec struct {
 	Ioctx          uint64
 	Dumpable       uint32
 	ThpDisabled    uint32
+	Mdwe           uint32
+	LockFuture     uint32
 	Auxv           [56]uint64
 	AuxvLen        uint32
 	Umask          uint32

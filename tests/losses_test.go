@@ -22,11 +22,43 @@ func TestLosses(t *testing.T) {
 		{Name: "deleted on hugetlbfs", CRIUCannot: loses, Setup: mountHuge, Refused: []string{"/huge/file", "deleted", "hugetlbfs"}},
 		{Name: "SO_PASSPIDFD", CRIUCannot: loses, Refused: []string{"fd 3", "SO_PASSPIDFD"}},
 		{Name: "SCHED_DEADLINE", CRIUCannot: loses, Refused: []string{"losses", "SCHED_DEADLINE"}},
+		{Name: "SO_PEEK_OFF", CRIUCannot: loses, Refused: []string{"fd 3", "SO_PEEK_OFF"}},
+		{Name: "SCHED_RESET_ON_FORK"},
+		{Name: "SCHED_RR"},
+		{Name: "PR_SET_MDWE", CRIUCannot: loses, Refused: []string{"losses", "PR_SET_MDWE"}},
+		{Name: "MCL_FUTURE", CRIUCannot: loses, Refused: []string{"losses", "MCL_FUTURE"}},
 		{Name: "MAP_DROPPABLE"},
 	} {
+		if probe := newerKernels[c.Name]; probe != nil {
+			if err := probe(); err != nil {
+				t.Logf("this kernel has no %s: %v", c.Name, err)
+				continue
+			}
+		}
 		c.Source, c.Args = "losses", []string{c.Name}
 		runCase(t, c)
 	}
+}
+
+// newerKernels probes what Linux 6.1 does not have.
+var newerKernels = map[string]func() error{
+	"SO_PASSPIDFD": func() error { // 6.5
+		s, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(s[0])
+		defer unix.Close(s[1])
+		return unix.SetsockoptInt(s[0], unix.SOL_SOCKET, unix.SO_PASSPIDFD, 1)
+	},
+	"PR_SET_MDWE": func() error { return unix.Prctl(unix.PR_GET_MDWE, 0, 0, 0, 0) }, // 6.3
+	"MAP_DROPPABLE": func() error { // 6.11
+		m, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_DROPPABLE|unix.MAP_ANONYMOUS)
+		if err != nil {
+			return err
+		}
+		return unix.Munmap(m)
+	},
 }
 
 // mountHuge mounts a hugetlbfs in the program's directory.

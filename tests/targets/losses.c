@@ -11,6 +11,11 @@
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
 #endif
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_GET_MDWE 66
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 
 static int is(const char *a, const char *b) { return !strcmp(a, b); }
 
@@ -159,6 +164,49 @@ static void deadline(void)
 	CHECK(sched_getscheduler(0) == 6, "policy %d", sched_getscheduler(0));
 }
 
+static void peeks(void)
+{
+	int s[2], off = 3;
+	socklen_t n = sizeof(off);
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0 && setsockopt(s[0], SOL_SOCKET, SO_PEEK_OFF, &off, n) == 0);
+	ready();
+	await_check();
+	off = -2;
+	CHECK(getsockopt(s[0], SOL_SOCKET, SO_PEEK_OFF, &off, &n) == 0 && off == 3, "SO_PEEK_OFF %d", off);
+}
+
+static void resets_on_fork(int policy, int priority)
+{
+	struct sched_param p = { priority };
+
+	MUST(sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &p) == 0);
+	ready();
+	await_check();
+	CHECK(sched_getscheduler(0) == (policy | SCHED_RESET_ON_FORK), "policy %#x", sched_getscheduler(0));
+	CHECK(sched_getparam(0, &p) == 0 && p.sched_priority == priority, "priority %d", p.sched_priority);
+}
+
+static void denies_write_execute(void)
+{
+	MUST(prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0);
+	ready();
+	await_check();
+	CHECK(prctl(PR_GET_MDWE, 0, 0, 0, 0) == PR_MDWE_REFUSE_EXEC_GAIN, "PR_GET_MDWE %d", prctl(PR_GET_MDWE, 0, 0, 0, 0));
+}
+
+static void locks_future(void)
+{
+	char flags[512], *p;
+
+	MUST(mlockall(MCL_FUTURE) == 0);
+	ready();
+	await_check();
+	p = anon(1, MAP_PRIVATE);
+	vm_flags(p, flags, sizeof(flags));
+	CHECK(strstr(flags, "lo"), "a new mapping is not locked: %s", flags);
+}
+
 /* Dropped under pressure, and so an own kind of mapping. */
 static void droppable(void)
 {
@@ -197,6 +245,16 @@ int main(int argc, char **argv)
 		passes_pidfds();
 	else if (is(part, "SCHED_DEADLINE"))
 		deadline();
+	else if (is(part, "SO_PEEK_OFF"))
+		peeks();
+	else if (is(part, "SCHED_RESET_ON_FORK"))
+		resets_on_fork(SCHED_BATCH, 0);
+	else if (is(part, "SCHED_RR"))
+		resets_on_fork(SCHED_RR, 7);
+	else if (is(part, "PR_SET_MDWE"))
+		denies_write_execute();
+	else if (is(part, "MCL_FUTURE"))
+		locks_future();
 	else if (is(part, "MAP_DROPPABLE"))
 		droppable();
 	else
