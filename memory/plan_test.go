@@ -211,6 +211,23 @@ func vma(start, mib uint64, kind fastcr.VMAKind, flags uint64) fastcr.VMA {
 	return fastcr.VMA{Start: start << 20, End: (start + mib) << 20, Kind: kind, Flags: flags}
 }
 
+// A private mapping of a memfd has pages of its own; those of a shared one are the memfd's.
+func TestClassOfMemfds(t *testing.T) {
+	for _, c := range []struct {
+		kind  fastcr.VMAKind
+		flags uint64
+		want  areaClass
+	}{
+		{fastcr.VMAMemfd, 0, areaMixed}, {fastcr.VMAMemfd, fastcr.VMHugeTLB, areaMixed},
+		{fastcr.VMAMemfd, fastcr.VMShared | fastcr.VMMayShare, areaShared}, {fastcr.VMAMemfd, fastcr.VMMayShare, areaShared},
+		{fastcr.VMAHugetlbAnon, fastcr.VMHugeTLB, areaAnonymous}, {fastcr.VMAHugetlbAnon, fastcr.VMShared | fastcr.VMMayShare, areaShared},
+	} {
+		if got := classOf(&fastcr.VMA{Kind: c.kind, Flags: c.flags}); got != c.want {
+			t.Errorf("kind %d, flags %#x: class %d, want %d", c.kind, c.flags, got, c.want)
+		}
+	}
+}
+
 func TestAreas(t *testing.T) {
 	m := func(mib uint64) uint64 { return mib << 20 }
 	vmas := []fastcr.VMA{

@@ -10,6 +10,9 @@
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x20
 #endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8
+#endif
 
 static int memfd(const char *name, unsigned flags, size_t pages, uint64_t seed)
 {
@@ -72,6 +75,7 @@ int main(void)
 	int fixed = memfd("fixed", MFD_ALLOW_SEALING, 3, 4);
 	int frozen = memfd("future", MFD_ALLOW_SEALING, 2, 0);
 	int sparse = memfd("sparse", 0, 1 << 18, 0); /* 1 GiB */
+	int noexec = memfd_create("no program", MFD_NOEXEC_SEAL); /* Linux 6.3 */
 	int reader, again, append, dupped, status = -1;
 	char *mapped, *writer, *readonly, *copy, *late, *tail, *page = malloc(PAGE);
 	volatile int *turn = (int *)anon(1, MAP_SHARED);
@@ -136,6 +140,10 @@ int main(void)
 	check_seals(empty, 0);
 	check_seals(fixed, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
 	check_seals(frozen, F_SEAL_FUTURE_WRITE);
+	if (noexec >= 0) {
+		check_seals(noexec, F_SEAL_EXEC);
+		CHECK(fstat(noexec, &st) == 0 && (st.st_mode & 0777) == 0666 && fchmod(noexec, 0777) < 0, "mode %o", st.st_mode);
+	}
 	check_content(fixed, 3, 4);
 	CHECK(write(fixed, "x", 1) < 0 && errno == EPERM, "a sealed memfd is written to");
 	CHECK(fstat(empty, &st) == 0 && st.st_size == 0, "the empty one has %ld bytes", (long)st.st_size);
