@@ -53,7 +53,7 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	if err := checkCaps(); err != nil {
 		return nil, err
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the caller's again at the end
 	var err error
 	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
 		return nil, err
@@ -75,6 +75,22 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 		}
 		r.log.info("dump", "the target changed under the look: once more")
 	}
+}
+
+// collectAgain turns the collector on at its usual pace for a tree of many parts,
+// before its images take as much memory as the look took.
+func collectAgain() {
+	debug.SetGCPercent(100)
+	debug.FreeOSMemory()
+}
+
+// isLarge tells whether a tree has more parts than fit into a few dozen megabytes.
+func isLarge(t *fastcr.Tree) bool {
+	parts := len(t.Files)
+	for _, p := range t.Processes {
+		parts += len(p.Threads) + len(p.VMAs)
+	}
+	return parts > 10000
 }
 
 // gcPercent has the garbage collector leave a small program's dump alone: it would
@@ -118,6 +134,7 @@ func (r *run) logName() string {
 // dump is the pipeline. Everything that was prepared is released at its end,
 // the hold last, so that the target runs even if a later step fails.
 func (r *run) dump(ctx context.Context) (err error) {
+	debug.SetGCPercent(gcPercent)
 	defer func() {
 		for i := len(r.closeOrder) - 1; i >= 0; i-- {
 			r.closeOrder[i]()
@@ -128,7 +145,9 @@ func (r *run) dump(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.hold.Release()) }()
 
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	large := isLarge(r.look)
+	r.look = nil // garbage from here on
+	debug.SetGCPercent(-1)
 	defer context.AfterFunc(ctx, r.memory.copier.Cancel)()
 	together := r.memory.pages()*memory.PageSize > copiedAlone
 	if together {
@@ -153,6 +172,9 @@ func (r *run) dump(ctx context.Context) (err error) {
 		if together {
 			r.opts.Processors.spare()
 		}
+	}
+	if large {
+		collectAgain()
 	}
 	r.log.info("collect", "frozen %v: freeze %v, collect %v, copy %v", r.res.Frozen, r.res.Stages.Freeze, r.res.Stages.Collect, r.res.Stages.Copy)
 	if err := r.encode(); err != nil {

@@ -32,9 +32,9 @@ type procMemory struct {
 	forked  []memory.Range // where it may share pages with processes that were forked
 }
 
-// slack is how much more than the look saw is prefaulted, in bytes: a sixteenth
+// slack is how much more than the look saw is prefaulted, in bytes: a thirty-second
 // and a little. Beyond it a page costs a fault in the freeze.
-func slack(bytes uint64) uint64 { return bytes/16 + 512<<10 }
+func slack(bytes uint64) uint64 { return bytes/32 + 512<<10 }
 
 func (r *run) prepareMemory() error {
 	m := &r.memory
