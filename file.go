@@ -1,6 +1,9 @@
 package fastcr
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // FD is one entry of a file descriptor table.
 type FD struct {
@@ -208,25 +211,61 @@ var socketFamilies = map[uint32]string{
 // UnixSocket is a unix socket (struct unix_sock).
 type UnixSocket struct {
 	Object, Peer      KObj
+	PeerPeer          KObj // whom the peer is connected to
+	Addr, PeerAddr    KObj // struct unix_address: what a listener accepts has the listener's
 	Ino, PeerIno      uint64
-	Type              uint32 // SOCK_STREAM …
+	Type, PeerType    uint32 // SOCK_STREAM …
 	State             uint32 // TCP_* numbering
-	Name              []byte // bound address: abstract with its leading NUL, a path with the kernel's final one
+	Name, PeerName    []byte // bound address: abstract with its leading NUL, a path with the kernel's final one
+	Bound             *UnixPath
 	Shutdown          uint32 // RCV_SHUTDOWN 1, SEND_SHUTDOWN 2
 	Backlog           uint32
 	SndBuf, RcvBuf    uint32 // bytes
 	PassCred, PassSec bool
 	Options           SocketOptions
 	QueuedPackets     uint32
+	Rights            uint32 // open files in the messages that wait
+	PeerQueued        uint32 // packets that the peer has waiting
+	PeerDead          bool   // the peer was closed
+	OOB               bool   // urgent data waits
 	NetNS             uint32
 }
 
-// SocketOptions are the SOL_SOCKET options that CRIU's sk_opts keeps.
+// UnixPath is the file that a unix socket's name made. Dir is filled by package
+// objects: the directory that a relative name starts from.
+type UnixPath struct {
+	Ino            uint64
+	SDev           uint32 // s_dev in the kernel's encoding
+	Mode, UID, GID uint32
+	Nlink          uint32
+	Deleted        bool
+	Dir            string
+}
+
+// HasPath tells whether the socket is bound to a path, not to an abstract name or none.
+func (u *UnixSocket) HasPath() bool { return len(u.Name) > 0 && u.Name[0] != 0 }
+
+// SocketName is a bound address as programs write it: a path, or an abstract name after an @.
+func SocketName(name []byte) string {
+	if len(name) > 0 && name[0] == 0 {
+		return "@" + string(name[1:])
+	}
+	path, _, _ := strings.Cut(string(name), "\x00")
+	return path
+}
+
+// SocketOptions are the SOL_SOCKET options that CRIU's sk_opts keeps, and some that it does not.
 type SocketOptions struct {
 	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd, PeekOff bool
+	NoCheck                                                                                                 bool
+	Timestamp                                                                                               bool   // SO_TIMESTAMP, SO_TIMESTAMPNS or SO_TIMESTAMPING
+	RxqOvfl, LockFilter, NoRights                                                                           bool   // NoRights: SO_PASSRIGHTS is off
 	Linger, Priority, Mark, RcvLowat, BufLock                                                               uint32 // Linger in seconds
 	LingerOn                                                                                                bool
 	SndTimeo, RcvTimeo                                                                                      uint64 // microseconds; 0: none
+	BoundDev                                                                                                uint32 // index of an interface, 0: none
+	Filter                                                                                                  KObj   // the attached program
+	FilterLen                                                                                               uint32 // its instructions if it is a classic one
 }
 
 // PipeContent is what tee(2) found in a pipe: packets are kept apart.
@@ -234,8 +273,16 @@ type PipeContent struct{ Data []byte }
 
 // SocketQueue is what MSG_PEEK found in a socket's receive queue.
 type SocketQueue struct {
-	Packets [][]byte
+	Packets []SocketPacket
 	PeekOff int32 // SO_PEEK_OFF of the target, -1: off
+}
+
+// SocketPacket is a message that waits in a socket, or a part of a stream.
+type SocketPacket struct {
+	Data   []byte
+	From   string // the sender's name as SocketName gives it
+	FDs    []int  // of fastcr's own: duplicates of the open files that travel with it, until the thaw
+	Rights []KObj // the same open files
 }
 
 // GhostContent is a deleted file's content.

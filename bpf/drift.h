@@ -188,6 +188,11 @@ struct sock___bits {
 	__u8 sk_scm_credentials : 1;
 	__u8 sk_scm_security : 1;
 	__u8 sk_scm_pidfd : 1;
+	__u8 sk_scm_rights : 1;
+};
+
+struct unix_sock___oob {
+	void *oob_skb;
 };
 
 struct pipe_inode_info___watch {
@@ -214,6 +219,22 @@ static __always_inline __u32 sock_pass(void *sock, unsigned long socket_flags)
 		return BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_credentials) | BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_security) << 1 |
 		       BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_pidfd) << 2;
 	return (socket_flags >> 3 & 3) | (socket_flags >> 7 & 1) << 2;
+}
+
+/* SO_PASSRIGHTS is off. It came with v6.16 (77cbe1a6d873). */
+static __always_inline bool sock_without_rights(void *sock)
+{
+	struct sock___bits *s = sock;
+
+	return bpf_core_field_exists(s->sk_scm_rights) && !BPF_CORE_READ_BITFIELD_PROBED(s, sk_scm_rights);
+}
+
+/* A byte of urgent data waits. Only with CONFIG_AF_UNIX_OOB, v5.15 (314001f0bf92). */
+static __always_inline bool unix_has_oob(void *sock)
+{
+	struct unix_sock___oob *u = sock;
+
+	return bpf_core_field_exists(u->oob_skb) && BPF_CORE_READ(u, oob_skb);
 }
 
 /* Only with CONFIG_WATCH_QUEUE. */

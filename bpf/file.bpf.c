@@ -11,6 +11,7 @@
 #include "file_pipe.h"
 #include "file_socket.h"
 #include "file_tty.h"
+#include "file_unix.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -125,6 +126,7 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		break;
 	case FILE_SOCKET:
 		emit_socket(seq, file, (void *)s->text);
+		emit_unix(seq, file, (void *)s->text);
 		break;
 	}
 }

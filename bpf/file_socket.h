@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Sockets: what all have, and a unix socket's peer and name. */
+/* Sockets: what all families have. */
 #ifndef FASTCR_FILE_SOCKET_H
 #define FASTCR_FILE_SOCKET_H
 
@@ -7,8 +7,6 @@
 #include "drift.h"
 
 DEFINE_EMIT(file_socket)
-
-#define AF_UNIX 1
 
 static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_flags)
 {
@@ -27,6 +25,9 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 	OPTION(SOCK_URGINLINE, OPT_OOBINLINE)
 	OPTION(SOCK_KEEPOPEN, OPT_KEEPALIVE)
 	OPTION(SOCK_LINGER, OPT_LINGER)
+	OPTION(SOCK_RCVTSTAMP, OPT_TIMESTAMP)
+	OPTION(SOCK_RXQ_OVFL, OPT_RXQ_OVFL)
+	OPTION(SOCK_FILTER_LOCKED, OPT_LOCK_FILTER)
 #undef OPTION
 	if (pass & 1)
 		o |= OPT_PASSCRED;
@@ -36,22 +37,26 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 		o |= OPT_PASSPIDFD;
 	if (BPF_CORE_READ(sk, sk_peek_off) >= 0)
 		o |= OPT_PEEK_OFF;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_no_check_tx))
+		o |= OPT_NO_CHECK;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags))
+		o |= OPT_TIMESTAMP;
+	if (sock_without_rights(sk))
+		o |= OPT_NO_RIGHTS;
 	return o;
 }
 
-static __always_inline void fill_unix(struct file_socket *r, struct unix_sock *u)
+static __always_inline void fill_filter(struct file_socket *r, struct sock *sk)
 {
-	struct sock *peer = BPF_CORE_READ(u, peer);
-	struct unix_address *addr = BPF_CORE_READ(u, addr);
+	struct bpf_prog *prog = BPF_CORE_READ(sk, sk_filter, prog);
+	struct sock_fprog_kern *classic;
 
-	r->peer = (__u64)peer;
-	/* none as long as nobody has accepted it */
-	if (peer)
-		r->peer_ino = BPF_CORE_READ(peer, sk_socket, file, f_inode, i_ino);
-	if (!addr)
+	r->filter = (__u64)prog;
+	if (!prog)
 		return;
-	r->name_len = BPF_CORE_READ(addr, len);
-	bpf_probe_read_kernel(r->name, 110, (void *)addr + bpf_core_type_size(struct unix_address));
+	classic = BPF_CORE_READ(prog, orig_prog);
+	if (classic)
+		r->filter_len = BPF_CORE_READ(classic, len);
 }
 
 static __noinline int emit_socket(struct seq_file *seq, struct file *file, struct file_socket *r)
@@ -84,8 +89,8 @@ static __noinline int emit_socket(struct seq_file *seq, struct file *file, struc
 	r->options = sock_options(sk, BPF_CORE_READ(so, flags));
 	r->queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
 	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	if (r->family == AF_UNIX)
-		fill_unix(r, (void *)sk);
+	r->bound_dev = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	fill_filter(r, sk);
 	return emit_file_socket(seq, r);
 }
 

@@ -654,6 +654,7 @@ struct sock_common {
 	unsigned char skc_reuseport : 1;
 	possible_net_t skc_net;
 	unsigned long skc_flags;
+	int skc_bound_dev_if;
 };
 
 struct sk_buff;
@@ -674,14 +675,25 @@ struct sock {
 	__u8 sk_shutdown;
 	unsigned long sk_lingertime;
 	__u32 sk_max_ack_backlog;
+	__u8 sk_no_check_tx : 1;
+	__u32 sk_tsflags; /* 16 bits before v6.6: read with BPF_CORE_READ_BITFIELD_PROBED */
+	struct sk_filter *sk_filter;
+};
+
+struct sk_filter {
+	struct bpf_prog *prog;
 };
 
 enum sock_flags {
+	SOCK_DEAD = 0,
 	SOCK_URGINLINE = 2,
 	SOCK_KEEPOPEN = 3,
 	SOCK_LINGER = 4,
 	SOCK_BROADCAST = 6,
+	SOCK_RCVTSTAMP = 11,
 	SOCK_LOCALROUTE = 13,
+	SOCK_RXQ_OVFL = 17,
+	SOCK_FILTER_LOCKED = 21,
 };
 
 struct socket {
@@ -694,10 +706,16 @@ struct unix_address {
 	int len;
 };
 
+struct scm_stat {
+	atomic_t nr_fds;
+};
+
 struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
+	struct path path;
 	struct sock *peer;
+	struct scm_stat scm_stat;
 };
 
 struct fsnotify_group {

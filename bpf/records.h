@@ -29,6 +29,7 @@ enum rec_type {
 	REC_FILE_LOCK,
 	REC_FILE_MORE,
 	REC_FILE_TTY_DATA,
+	REC_FILE_UNIX,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -372,19 +373,51 @@ enum socket_option {
 	OPT_PASSSEC = 256,
 	OPT_PASSPIDFD = 512,
 	OPT_PEEK_OFF = 1024,
+	OPT_NO_CHECK = 2048,
+	OPT_TIMESTAMP = 4096, /* SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING */
+	OPT_RXQ_OVFL = 8192,
+	OPT_LOCK_FILTER = 16384,
+	OPT_NO_RIGHTS = 32768, /* SO_PASSRIGHTS is off */
 };
 
-/* REC_FILE_SOCKET: struct sock; times in jiffies. Peer and name are a unix socket's. */
+/* REC_FILE_SOCKET: struct sock; times in jiffies. What its family has follows. */
 struct file_socket {
 	struct rec_head head;
-	__u64 file, object, peer, peer_ino;
+	__u64 file, object;
 	__u64 rcvtimeo, sndtimeo, linger;
+	__u64 filter; /* address of the attached program */
 	__u32 family, type, protocol, state, shutdown, backlog;
 	__u32 sndbuf, rcvbuf, rcvlowat, priority, mark, userlocks;
 	__u32 options; /* enum socket_option */
 	__u32 queued;  /* packets that wait to be received */
-	__u32 netns, name_len;
-	__u8 name[112]; /* struct sockaddr_un */
+	__u32 netns, bound_dev; /* index of an interface */
+	__u32 filter_len;	/* instructions of a classic program, 0: it is another */
+	__u32 __reserved;
+};
+
+/* The file that a unix socket's name made. */
+struct unix_path {
+	__u64 ino; /* 0: there is none */
+	__u32 dev; /* s_dev */
+	__u32 mode, uid, gid, nlink;
+	__u32 unlinked;
+};
+
+/* REC_FILE_UNIX: struct unix_sock, after its REC_FILE_SOCKET. */
+struct file_unix {
+	struct rec_head head;
+	__u64 file;
+	__u64 peer, peer_ino; /* peer_ino: 0 as long as nobody has accepted it, and when it is closed */
+	__u64 peer_peer;
+	__u64 addr, peer_addr; /* struct unix_address; what a listener accepts has the listener's */
+	__u32 peer_queued;     /* packets */
+	__u32 peer_dead;
+	__u32 oob;    /* urgent data waits */
+	__u32 rights; /* open files in the messages that wait */
+	__u32 name_len, peer_name_len;
+	__u32 peer_type, __reserved;
+	__u8 name[112], peer_name[112]; /* struct sockaddr_un */
+	struct unix_path path;
 };
 
 /* REC_FILE_WATCH: a file that an epoll instance watches (struct epitem). */

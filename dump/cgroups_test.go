@@ -46,7 +46,7 @@ func TestExternalSyntax(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", "file", "file[1]", "file[1:2", "file[1:X]", "mnt[/x]:y", "dev[8]", "unix[123]"} {
+	for _, bad := range []string{"", "file", "file[1]", "file[1:2", "file[1:X]", "mnt[/x]:y", "dev[8]", "unix[x]"} {
 		if err := checkExternal([]string{bad}); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

@@ -25,6 +25,7 @@ type contents struct {
 	keepLinks bool                             // the images need them
 	paths     map[pathKey]bool                 // that were looked at
 	watched   map[watchKey]fastcr.InotifyWatch // with their paths
+	bound     map[boundKey]string              // where relative names of sockets start
 }
 
 func (r *run) prepareContents() (err error) {
@@ -37,6 +38,7 @@ func (r *run) prepareContents() (err error) {
 	c.links = map[[2]uint64]*objects.Link{}
 	c.watched = map[watchKey]fastcr.InotifyWatch{}
 	c.paths = map[pathKey]bool{}
+	c.bound = map[boundKey]string{}
 	if err := c.checkPaths(r.look, false); err != nil {
 		return err
 	}
@@ -53,6 +55,9 @@ func (r *run) prepareContents() (err error) {
 		return err
 	}
 	r.closeLater(c.close)
+	if err := r.nameSockets(r.look, false); err != nil {
+		return err
+	}
 	return r.openDeleted(r.look)
 }
 

@@ -36,6 +36,12 @@ func (r *run) encode() (err error) {
 	if err := r.nameWatches(r.tree); err != nil {
 		return err
 	}
+	if err := r.nameSockets(r.tree, r.opts.LeaveRunning); err != nil {
+		return err
+	}
+	if err := r.checkQueues(); err != nil {
+		return err
+	}
 	own, err := readCgroups(os.Getpid())
 	if err != nil {
 		return err

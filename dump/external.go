@@ -8,16 +8,16 @@ import (
 	"github.com/fastcr/fastcr"
 )
 
-// externalSyntax are the resources that --external names: files and terminals,
+// externalSyntax are the resources that --external names: files, terminals and unix sockets,
 // which the restore is handed with --inherit-fd. A device is named for criu's
 // mounts, of which a process outside of containers has none of its own.
-var externalSyntax = regexp.MustCompile(`^(file\[[0-9a-f]+:[0-9a-f]+\]|tty\[[0-9a-f]+:[0-9a-f]+\]|dev\[[0-9]+/[0-9]+\])(:.*)?$`)
+var externalSyntax = regexp.MustCompile(`^(file\[[0-9a-f]+:[0-9a-f]+\]|tty\[[0-9a-f]+:[0-9a-f]+\]|unix\[[0-9]+\]|dev\[[0-9]+/[0-9]+\])(:.*)?$`)
 
 // checkExternal wants every --external to be one that a dump knows.
 func checkExternal(external []string) error {
 	for _, e := range external {
 		if !externalSyntax.MatchString(e) {
-			return fmt.Errorf("--external %s: give file[MOUNT:INODE] or tty[RDEV:DEV] in hexadecimal, or dev[MAJOR/MINOR]:NAME", e)
+			return fmt.Errorf("--external %s: give file[MOUNT:INODE], tty[RDEV:DEV] in hexadecimal, unix[INODE], or dev[MAJOR/MINOR]:NAME", e)
 		}
 	}
 	return nil

@@ -47,6 +47,7 @@ type Options struct {
 	FileValidation string // "filesize" or "buildid" (default)
 	ManageCgroups  string // criu's modes; default "soft"
 	External       []string
+	ExtUnixSk      bool // datagram sockets may be connected to named ones outside of the tree
 	ActionScripts  []string
 	PidFile        string
 	Version        string // of the program, for the log

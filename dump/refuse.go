@@ -12,7 +12,7 @@ import (
 // refuse looks for what criu could not restore. It returns every finding, so
 // that one look at the message is enough.
 func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
-	r := &refusal{opts: o, self: self, tree: t, pids: make(map[int]bool)}
+	r := &refusal{opts: o, self: self, tree: t, unix: images.NewUnixLinks(t), pids: make(map[int]bool)}
 	for _, p := range t.Processes {
 		r.pids[p.PID] = true
 	}
@@ -43,6 +43,7 @@ type refusal struct {
 	opts  *Options
 	self  fastcr.Namespaces
 	tree  *fastcr.Tree
+	unix  *images.UnixLinks
 	pids  map[int]bool
 	found []error
 }

@@ -60,32 +60,6 @@ func (r *refusal) checkFiles(p *fastcr.Process) {
 	}
 }
 
-// checkUnix lets only connected, unnamed sockets through whose peer is in the tree.
-func (r *refusal) checkUnix(p *fastcr.Process, fd *fastcr.FD, u *fastcr.UnixSocket) {
-	switch {
-	case len(u.Name) > 0:
-		r.add(p.PID, fd.Num, fmt.Sprintf("unix socket %q", u.Name), "is a named unix socket", "")
-	case u.Peer != 0 && !peerClosed(u) && !r.hasSocket(u.Peer):
-		r.add(p.PID, fd.Num, fmt.Sprintf("unix socket %d", u.Ino), fmt.Sprintf("its peer (inode %d) is outside the tree", u.PeerIno), "")
-	}
-}
-
-// peerClosed says that the other end is closed: what has no inode and is not shut
-// down is a connection that nobody has accepted yet.
-func peerClosed(u *fastcr.UnixSocket) bool {
-	const both = 3
-	return u.PeerIno == 0 && (u.Type == unix.SOCK_DGRAM || u.Shutdown == both)
-}
-
-func (r *refusal) hasSocket(object fastcr.KObj) bool {
-	for _, f := range r.tree.Files {
-		if u, ok := f.Detail.(*fastcr.UnixSocket); ok && u.Object == object {
-			return true
-		}
-	}
-	return false
-}
-
 func (r *refusal) checkTTY(p *fastcr.Process, fd *fastcr.FD, t *fastcr.TTY) {
 	if fd.File.Path.External == "" && t.Session != 0 && !r.pids[t.Session] && !r.opts.ShellJob {
 		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("is the terminal of session %d, which is outside the tree", t.Session),

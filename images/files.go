@@ -24,6 +24,7 @@ type fileTable struct {
 	links   map[string]uint32  // temporary names of deleted files
 	ttys    ttyTable
 	memfds  memfdTable
+	unix    *UnixLinks
 	holders map[fastcr.KObj][]fastcr.FD
 }
 
@@ -36,7 +37,7 @@ type pathKey struct {
 
 func newFileTable(tree *fastcr.Tree, opts EncodeOptions) *fileTable {
 	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
-		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), holders: holders(tree)}
+		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), unix: NewUnixLinks(tree), holders: holders(tree)}
 }
 
 func (t *fileTable) next() uint32 {
@@ -186,6 +187,7 @@ func (e *Encoder) written(p *fastcr.Process) bool {
 }
 
 func (e *Encoder) writeFiles(d *Dir) error {
+	e.files.orderUnix(e.tree, e.opts.Queues)
 	w := newImage(magicFiles)
 	for _, f := range e.files.entries {
 		if err := w.message(f); err != nil {

@@ -94,11 +94,7 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 			reason = err.Error()
 		}
 	case *fastcr.UnixSocket:
-		if d.Options.Passpidfd {
-			reason = "is a unix socket with SO_PASSPIDFD, which the images do not hold"
-		} else if d.Options.PeekOff {
-			reason = "is a unix socket with SO_PEEK_OFF, which the images do not hold"
-		}
+		reason = unixUnfit(d)
 	case *fastcr.TTY:
 		reason = ttyUnfit(f, d)
 	case nil:
@@ -107,6 +103,28 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 	if reason != "" {
 		u.add(p.PID, fd.Num, f.Path.Path, reason)
 	}
+}
+
+func unixUnfit(d *fastcr.UnixSocket) string {
+	o := &d.Options
+	for _, lost := range []struct {
+		has  bool
+		what string
+	}{
+		{o.Passpidfd, "SO_PASSPIDFD"}, {o.PeekOff, "SO_PEEK_OFF"}, {o.Timestamp, "SO_TIMESTAMP"}, {o.RxqOvfl, "SO_RXQ_OVFL"},
+		{o.LockFilter, "SO_LOCK_FILTER"}, {o.NoRights, "SO_PASSRIGHTS turned off"},
+	} {
+		if lost.has {
+			return "is a unix socket with " + lost.what + ", which the images do not hold"
+		}
+	}
+	switch {
+	case d.OOB:
+		return "is a unix socket with urgent data (MSG_OOB) waiting, which the images do not hold"
+	case o.Filter != 0 && o.FilterLen == 0:
+		return "is a unix socket with an eBPF filter (SO_ATTACH_BPF), which the images do not hold"
+	}
+	return ""
 }
 
 // openedByName is the kernel's O_LARGEFILE: set by open(2), not by pipe(2).

@@ -22,43 +22,32 @@ const (
 	optPasssec
 	optPasspidfd
 	optPeekOff
+	optNoCheck
+	optTimestamp
+	optRxqOvfl
+	optLockFilter
+	optNoRights
 )
 
 const bufLocks = 3 // SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK
 
-// decodeSocket is struct sock, and struct unix_sock.
+// decodeSocket is struct sock; its family's own record follows.
 func decodeSocket(rec []byte, b *builder) error {
 	r, _, err := view[fileFileSocket](rec)
 	if err != nil {
 		return err
 	}
-	if r.Family != unix.AF_UNIX {
-		f, d := detail[fastcr.Socket](b, r.File)
-		*d = fastcr.Socket{
-			Object: fastcr.KObj(r.Object), Ino: f.Path.Ino, Family: r.Family, Type: r.Type, Protocol: r.Protocol,
-			State: r.State, NetNS: r.Netns, QueuedPackets: r.Queued,
-		}
+	if r.Family == unix.AF_UNIX {
+		decodeUnixSocket(r, b)
 		return nil
 	}
-	f, d := detail[fastcr.UnixSocket](b, r.File)
-	f.Kind = fastcr.KindUnixSocket
-	*d = fastcr.UnixSocket{
-		Object: fastcr.KObj(r.Object), Peer: fastcr.KObj(r.Peer), Ino: f.Path.Ino, PeerIno: r.PeerIno,
-		Type: r.Type, State: r.State, Shutdown: r.Shutdown, SndBuf: r.Sndbuf, RcvBuf: r.Rcvbuf,
-		PassCred: r.Options&optPasscred != 0, PassSec: r.Options&optPasssec != 0,
-		Options: socketOptions(r), QueuedPackets: r.Queued, NetNS: r.Netns,
-	}
-	if r.State == stateListen {
-		d.Backlog = r.Backlog
-	}
-	const family = 2 // bytes of sun_family
-	if n := int(r.NameLen); n > family && n <= len(r.Name) {
-		d.Name = append([]byte(nil), r.Name[family:n]...)
+	f, d := detail[fastcr.Socket](b, r.File)
+	*d = fastcr.Socket{
+		Object: fastcr.KObj(r.Object), Ino: f.Path.Ino, Family: r.Family, Type: r.Type, Protocol: r.Protocol,
+		State: r.State, NetNS: r.Netns, QueuedPackets: r.Queued,
 	}
 	return nil
 }
-
-const stateListen = 10 // TCP_LISTEN
 
 func socketOptions(r *fileFileSocket) fastcr.SocketOptions {
 	is := func(option uint32) bool { return r.Options&option != 0 }
@@ -68,6 +57,8 @@ func socketOptions(r *fileFileSocket) fastcr.SocketOptions {
 		Passcred: is(optPasscred), Passsec: is(optPasssec), Passpidfd: is(optPasspidfd), PeekOff: is(optPeekOff),
 		Linger: uint32(r.Linger / tickRate()), Priority: r.Priority, Mark: r.Mark, RcvLowat: r.Rcvlowat, BufLock: r.Userlocks & bufLocks,
 		SndTimeo: tickMicroseconds(r.Sndtimeo), RcvTimeo: tickMicroseconds(r.Rcvtimeo),
+		NoCheck: is(optNoCheck), Timestamp: is(optTimestamp), RxqOvfl: is(optRxqOvfl), LockFilter: is(optLockFilter), NoRights: is(optNoRights),
+		BoundDev: r.BoundDev, Filter: fastcr.KObj(r.Filter), FilterLen: r.FilterLen,
 	}
 }
 

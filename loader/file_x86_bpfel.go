@@ -209,11 +209,10 @@ type fileFileSocket struct {
 	}
 	File      uint64
 	Object    uint64
-	Peer      uint64
-	PeerIno   uint64
 	Rcvtimeo  uint64
 	Sndtimeo  uint64
 	Linger    uint64
+	Filter    uint64
 	Family    uint32
 	Type      uint32
 	Protocol  uint32
@@ -229,8 +228,9 @@ type fileFileSocket struct {
 	Options   uint32
 	Queued    uint32
 	Netns     uint32
-	NameLen   uint32
-	Name      [112]uint8
+	BoundDev  uint32
+	FilterLen uint32
+	Reserved  uint32
 }
 
 type fileFileTimer struct {
@@ -297,6 +297,32 @@ type fileFileTtyData struct {
 	More     uint64
 }
 
+type fileFileUnix struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File        uint64
+	Peer        uint64
+	PeerIno     uint64
+	PeerPeer    uint64
+	Addr        uint64
+	PeerAddr    uint64
+	PeerQueued  uint32
+	PeerDead    uint32
+	Oob         uint32
+	Rights      uint32
+	NameLen     uint32
+	PeerNameLen uint32
+	PeerType    uint32
+	Reserved    uint32
+	Name        [112]uint8
+	PeerName    [112]uint8
+	Path        fileUnixPath
+}
+
 type fileFileWatch struct {
 	_    structs.HostLayout
 	Head struct {
@@ -314,6 +340,17 @@ type fileFileWatch struct {
 	Events   uint32
 	Dev      uint32
 	Reserved uint32
+}
+
+type fileUnixPath struct {
+	_        structs.HostLayout
+	Ino      uint64
+	Dev      uint32
+	Mode     uint32
+	Uid      uint32
+	Gid      uint32
+	Nlink    uint32
+	Unlinked uint32
 }
 
 // Names of all BPF objects in the ELF.

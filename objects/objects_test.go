@@ -91,6 +91,13 @@ func socketpair(t *testing.T, typ int) [2]int {
 	return p
 }
 
+func joined(q *fastcr.SocketQueue) (all string) {
+	for _, p := range q.Packets {
+		all += string(p.Data)
+	}
+	return all
+}
+
 func TestSocketQueue(t *testing.T) {
 	a := newAsker(t)
 	for name, typ := range map[string]int{"stream": unix.SOCK_STREAM, "dgram": unix.SOCK_DGRAM, "seqpacket": unix.SOCK_SEQPACKET} {
@@ -110,11 +117,11 @@ func TestSocketQueue(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := string(bytes.Join(q.Packets, nil)); got != "onethreeseventeen" || q.PeekOff != -1 {
+				if got := joined(q); got != "onethreeseventeen" || q.PeekOff != -1 {
 					t.Fatalf("got %q, peek offset %d", got, q.PeekOff)
 				}
 				if !stream && len(q.Packets) != 3 {
-					t.Fatalf("message boundaries were lost: %q", q.Packets)
+					t.Fatalf("message boundaries were lost: %v", q.Packets)
 				}
 			}
 			buf := make([]byte, 64)
@@ -135,7 +142,7 @@ func TestSocketQueueOfLongAndEmptyMessages(t *testing.T) {
 		}
 	}
 	q, err := a.SocketQueue(os.Getpid(), p[0], false, 3)
-	if err != nil || len(q.Packets) != 3 || !bytes.Equal(q.Packets[1], long) {
+	if err != nil || len(q.Packets) != 3 || !bytes.Equal(q.Packets[1].Data, long) {
 		t.Fatalf("%v: %d messages", err, countPackets(q))
 	}
 	if err := unix.Sendto(p[1], nil, 0, nil); err != nil {

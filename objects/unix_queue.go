@@ -98,14 +98,14 @@ func peekQueue(fd, queued int, stream bool) (q *fastcr.SocketQueue, err error) {
 }
 
 // peekAll peeks messages of at most size bytes from the cursor to the queue's end.
-func peekAll(fd, size int, stream bool) (packets [][]byte, err error) {
+func peekAll(fd, size int, stream bool) (packets []fastcr.SocketPacket, err error) {
 	buf, oob := make([]byte, size), make([]byte, 4096)
 	ask := unix.MSG_PEEK | unix.MSG_DONTWAIT | unix.MSG_CMSG_CLOEXEC
 	if !stream {
 		ask |= unix.MSG_TRUNC // say how long it is
 	}
 	for {
-		n, oobn, flags, _, err := unix.Recvmsg(fd, buf, oob, ask)
+		n, oobn, flags, from, err := unix.Recvmsg(fd, buf, oob, ask)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return packets, nil
@@ -124,7 +124,11 @@ func peekAll(fd, size int, stream bool) (packets [][]byte, err error) {
 			// move the cursor: the peek would find it again for ever.
 			return packets, nil
 		}
-		packets = append(packets, append([]byte(nil), buf[:n]...))
+		p := fastcr.SocketPacket{Data: append([]byte(nil), buf[:n]...)}
+		if name, ok := from.(*unix.SockaddrUnix); ok {
+			p.From = name.Name
+		}
+		packets = append(packets, p)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -19,6 +20,7 @@ type dumpFlags struct {
 	timeout      uint
 	memoryLimit  bytesValue
 	ghostLimit   bytesValue
+	extUnixSk    []string
 	displayStats bool
 	json         bool
 }
@@ -45,7 +47,9 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.FileValidation, "file-validation", "", "how restore recognizes files: filesize or buildid (default buildid)")
 	f.StringVar(&o.ManageCgroups, "manage-cgroups", "", "what of cgroups is kept: none, props, soft, full, strict, ignore (default soft)")
 	f.Lookup("manage-cgroups").NoOptDefVal = "soft"
-	f.StringArrayVar(&o.External, "external", nil, "file[MOUNT:INODE] or tty[RDEV:DEV], in hexadecimal, is not part of the checkpoint: restore is handed it (--inherit-fd)")
+	f.StringArrayVar(&o.External, "external", nil, "file[MOUNT:INODE] or tty[RDEV:DEV], in hexadecimal, or unix[INODE] is not part of the checkpoint: restore is handed it (--inherit-fd)")
+	f.StringSliceVarP(&d.extUnixSk, "ext-unix-sk", "x", nil, "allow datagram sockets that are connected to named ones outside of the tree; with inode numbers, these sockets only (like --external)")
+	f.Lookup("ext-unix-sk").NoOptDefVal = allOutside
 	f.StringArrayVar(&o.ActionScripts, "action-script", nil, "script run at pre-dump and post-dump")
 	f.StringVar(&o.PidFile, "pidfile", "", "write the root's pid to this file")
 	f.BoolVar(&d.displayStats, "display-stats", false, "print criu's statistics")
@@ -63,6 +67,9 @@ func runDump(args []string) error {
 	}
 	if !f.Changed("pid") && !f.Changed("tree") {
 		return usageError{errors.New("which process? Give --pid N; fastcr dump --help has an example")}
+	}
+	if err := d.allowOutside(); err != nil {
+		return err
 	}
 	d.opts.Timeout = time.Duration(d.timeout) * time.Second
 	d.opts.MemoryLimit = uint64(d.memoryLimit)
@@ -87,6 +94,24 @@ func runDump(args []string) error {
 		return err
 	}
 	return d.print(res)
+}
+
+// allOutside is what --ext-unix-sk means without numbers.
+const allOutside = "all"
+
+// allowOutside reads --ext-unix-sk[=INODE,…] as criu does.
+func (d *dumpFlags) allowOutside() error {
+	for _, ino := range d.extUnixSk {
+		if ino == allOutside {
+			d.opts.ExtUnixSk = true
+			continue
+		}
+		if n, err := strconv.ParseUint(ino, 10, 32); err != nil || n == 0 {
+			return usageError{fmt.Errorf("--ext-unix-sk=%s: give inode numbers of sockets, or nothing", ino)}
+		}
+		d.opts.External = append(d.opts.External, "unix["+ino+"]")
+	}
+	return nil
 }
 
 func (d *dumpFlags) print(r *dump.Result) error {

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Unix sockets: name and peer. */
+#ifndef FASTCR_FILE_UNIX_H
+#define FASTCR_FILE_UNIX_H
+
+#include "emit.h"
+#include "drift.h"
+
+DEFINE_EMIT(file_unix)
+
+#define AF_UNIX 1
+#define UNIX_NAME 110 /* bytes, sizeof(struct sockaddr_un) */
+
+static __always_inline __u32 read_unix_name(__u8 *to, struct unix_address *addr)
+{
+	if (!addr)
+		return 0;
+	bpf_probe_read_kernel(to, UNIX_NAME, (void *)addr + bpf_core_type_size(struct unix_address));
+	return BPF_CORE_READ(addr, len);
+}
+
+static __always_inline void fill_unix_path(struct unix_path *r, struct dentry *d)
+{
+	struct inode *i = BPF_CORE_READ(d, d_inode);
+
+	if (!i)
+		return;
+	r->ino = BPF_CORE_READ(i, i_ino);
+	r->dev = BPF_CORE_READ(i, i_sb, s_dev);
+	r->mode = BPF_CORE_READ(i, i_mode);
+	r->uid = BPF_CORE_READ(i, i_uid.val);
+	r->gid = BPF_CORE_READ(i, i_gid.val);
+	r->nlink = BPF_CORE_READ(i, i_nlink);
+	r->unlinked = !BPF_CORE_READ(d, d_hash.pprev);
+}
+
+static __always_inline void fill_unix_peer(struct file_unix *r, struct unix_sock *peer)
+{
+	struct sock *sk = (void *)peer;
+	struct unix_address *addr = BPF_CORE_READ(peer, addr);
+
+	r->peer = (__u64)peer;
+	r->peer_ino = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	r->peer_peer = (__u64)BPF_CORE_READ(peer, peer);
+	r->peer_queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	r->peer_type = BPF_CORE_READ(sk, sk_type);
+	r->peer_dead = BPF_CORE_READ(sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DEAD) & 1;
+	r->peer_addr = (__u64)addr;
+	r->peer_name_len = read_unix_name(r->peer_name, addr);
+}
+
+static __noinline int emit_unix(struct seq_file *seq, struct file *file, struct file_unix *r)
+{
+	struct socket *so = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(so, sk);
+	struct unix_sock *u = (void *)sk, *peer;
+	struct unix_address *addr;
+	struct dentry *d;
+
+	if (!sk || !r || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
+		return 0;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->head.type = REC_FILE_UNIX;
+	r->head.len = sizeof(*r);
+	r->file = (__u64)file;
+	r->oob = unix_has_oob(u);
+	r->rights = BPF_CORE_READ(u, scm_stat.nr_fds.counter);
+	addr = BPF_CORE_READ(u, addr);
+	r->addr = (__u64)addr;
+	r->name_len = read_unix_name(r->name, addr);
+	d = BPF_CORE_READ(u, path.dentry);
+	if (d)
+		fill_unix_path(&r->path, d);
+	peer = (void *)BPF_CORE_READ(u, peer);
+	if (peer)
+		fill_unix_peer(r, peer);
+	return emit_file_unix(seq, r);
+}
+
+#endif
