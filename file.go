@@ -268,6 +268,12 @@ type SocketOptions struct {
 	FilterLen                                                                                               uint32 // its instructions if it is a classic one
 }
 
+// AskedOptions are socket options that have to be asked of the socket.
+type AskedOptions struct {
+	Filter []uint64 // a classic filter's instructions: code, jt, jf and k from the highest bits on
+	Device string   // name of the interface that it is bound to
+}
+
 // PipeContent is what tee(2) found in a pipe: packets are kept apart.
 type PipeContent struct{ Data []byte }
 

@@ -19,6 +19,7 @@ type contents struct {
 
 	pipes  map[uint64]*fastcr.PipeContent
 	queues map[uint64]*fastcr.SocketQueue
+	socks  map[uint64]*fastcr.AskedOptions
 	ghosts map[[2]uint64]*fastcr.GhostContent
 
 	links     map[[2]uint64]*objects.Link      // of deleted files that have other names
@@ -33,6 +34,7 @@ func (r *run) prepareContents() (err error) {
 	c.opened = map[[2]uint64]*objects.Ghost{}
 	c.asked = make(map[fastcr.KObj]bool, len(r.look.Files))
 	c.pipes = map[uint64]*fastcr.PipeContent{}
+	c.socks = map[uint64]*fastcr.AskedOptions{}
 	c.queues = map[uint64]*fastcr.SocketQueue{}
 	c.ghosts = map[[2]uint64]*fastcr.GhostContent{}
 	c.links = map[[2]uint64]*objects.Link{}
@@ -85,12 +87,8 @@ func (c *contents) one(f loader.SeenFile) error {
 	if err := c.asker.Add(f.PID); err != nil {
 		return err
 	}
-	if f.Kind == fastcr.KindUnixSocket {
-		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream, f.Queued)
-		if q != nil {
-			c.queues[f.Ino] = q
-		}
-		return err
+	if f.Kind == fastcr.KindUnixSocket || f.Kind == fastcr.KindSocket {
+		return c.socket(f)
 	}
 	if c.pipes[f.Ino] != nil {
 		return nil
@@ -99,6 +97,25 @@ func (c *contents) one(f loader.SeenFile) error {
 	if content != nil {
 		c.pipes[ino] = content
 	}
+	return err
+}
+
+// socket asks for what waits in a unix socket, and for any socket's options.
+func (c *contents) socket(f loader.SeenFile) error {
+	if f.Queued > 0 {
+		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream, f.Queued)
+		if err != nil {
+			return err
+		}
+		if q != nil {
+			c.queues[f.Ino] = q
+		}
+	}
+	if f.Filter == 0 && !f.Bound {
+		return nil
+	}
+	asked, err := c.asker.SocketOptions(f.PID, f.FD, f.Filter, f.Bound)
+	c.socks[f.Ino] = asked
 	return err
 }
 

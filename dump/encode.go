@@ -52,7 +52,7 @@ func (r *run) encode() (err error) {
 	r.count()
 	enc := images.NewEncoder(r.tree, images.EncodeOptions{
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
-		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues,
+		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues, Sockets: r.contents.socks,
 		OwnCgroups: own, CgroupDirs: r.cgroupDirs, ShellJob: r.opts.ShellJob,
 		Monotonic: r.clocks.monotonic, Boottime: r.clocks.boottime,
 	})

@@ -33,6 +33,8 @@ type EncodeOptions struct {
 	Pipes map[uint64]*fastcr.PipeContent
 	// Queues are the receive queues of unix sockets by inode number.
 	Queues map[uint64]*fastcr.SocketQueue
+	// Sockets are options that sockets were asked for, by inode number.
+	Sockets map[uint64]*fastcr.AskedOptions
 	// OwnCgroups are fastcr's: processes elsewhere are moved there by the restore.
 	OwnCgroups []fastcr.Cgroup
 	// CgroupDirs are the cgroups to be made, by hierarchy.

@@ -15,7 +15,7 @@ func encodeUnix(t *fileTable, id uint32, f *fastcr.File) error {
 	peer := t.unix.peer(d)
 	e := &pb.UnixSkEntry{
 		Id: &id, Ino: u32(d.Ino), Type: &d.Type, State: &d.State, Flags: &f.Flags, Uflags: u32(0), Backlog: &d.Backlog,
-		Peer: u32(peer), Fown: ownerEntry(f.Owner), Opts: socketOptions(d), Name: []byte{}, NsId: u32(nsNet),
+		Peer: u32(peer), Fown: ownerEntry(f.Owner), Opts: socketOptions(d, t.opts.Sockets[d.Ino]), Name: []byte{}, NsId: u32(nsNet),
 	}
 	if Rebinds(d) {
 		nameUnix(e, d)
@@ -65,7 +65,7 @@ func (t *fileTable) addExternal(d *fastcr.UnixSocket) {
 	}})
 }
 
-func socketOptions(u *fastcr.UnixSocket) *pb.SkOptsEntry {
+func socketOptions(u *fastcr.UnixSocket, asked *fastcr.AskedOptions) *pb.SkOptsEntry {
 	o := &u.Options
 	e := &pb.SkOptsEntry{
 		SoSndbuf: &u.SndBuf, SoRcvbuf: &u.RcvBuf,
@@ -80,6 +80,12 @@ func socketOptions(u *fastcr.UnixSocket) *pb.SkOptsEntry {
 	}
 	if o.LingerOn {
 		e.SoLinger = &o.Linger
+	}
+	if asked != nil {
+		e.SoFilter = asked.Filter
+	}
+	if asked != nil && asked.Device != "" {
+		e.SoBoundDev = &asked.Device
 	}
 	return e
 }

@@ -13,13 +13,15 @@ type SeenFile struct {
 	File    fastcr.KObj
 	Ino     uint64
 	Flags   uint32          // as F_GETFL gives them
-	Kind    fastcr.FileKind // KindPipe, KindFIFO or KindUnixSocket
+	Kind    fastcr.FileKind // KindPipe, KindFIFO, KindUnixSocket or KindSocket
 	Stream  bool            // of a unix socket: SOCK_STREAM
 	Queued  int             // of a unix socket: messages that wait
+	Filter  int             // of a socket: instructions of its classic filter
+	Bound   bool            // of a socket: to an interface
 }
 
-// EachFile calls f with every pipe and FIFO, and with every unix socket whose
-// receive queue is not empty, without decoding or allocating.
+// EachFile calls f with every pipe and FIFO, with every unix socket whose receive queue is
+// not empty, and with every socket that has to be asked for options, without decoding or allocating.
 func (s *Session) EachFile(f func(SeenFile) error) error {
 	var last SeenFile
 	return s.each("file", func(rec []byte) error {
@@ -40,11 +42,17 @@ func (s *Session) EachFile(f func(SeenFile) error) error {
 			return f(last)
 		case recFileSocket:
 			r, _, err := view[fileFileSocket](rec)
-			if err != nil || r.Family != unix.AF_UNIX || r.Queued == 0 {
+			if err != nil {
 				return err
 			}
-			last.Kind, last.Stream, last.Queued = fastcr.KindUnixSocket, r.Type == unix.SOCK_STREAM, int(r.Queued)
-			return f(last)
+			last.Kind, last.Stream, last.Queued = fastcr.KindSocket, r.Type == unix.SOCK_STREAM, 0
+			if r.Family == unix.AF_UNIX {
+				last.Kind, last.Queued = fastcr.KindUnixSocket, int(r.Queued)
+			}
+			last.Filter, last.Bound = int(r.FilterLen), r.BoundDev != 0
+			if last.Queued > 0 || last.Filter > 0 || last.Bound {
+				return f(last)
+			}
 		}
 		return nil
 	})

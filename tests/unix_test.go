@@ -41,6 +41,10 @@ func TestUnixHalves(t *testing.T) {
 	runCase(t, Case{Name: "halves", Source: "unix", Args: []string{"halves"}})
 }
 
+func TestUnixOptions(t *testing.T) {
+	runCase(t, Case{Name: "all", Source: "unix", Args: []string{"options"}})
+}
+
 // outside is a socket of the test's, at ../outside as the program sees it.
 func (r *Run) outside(typ int) int {
 	r.t.Helper()

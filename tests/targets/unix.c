@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unix sockets with names, connections that wait, one-way datagrams. The first argument names the part. */
 #include "target.h"
+#include <linux/filter.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -502,6 +503,70 @@ static void family(void)
 	says(d, "again", "log");
 }
 
+/* Options with a number each, and what they are set to. */
+static const struct { int name, value; const char *what; } numbers[] = {
+	{ SO_SNDBUF, 54321, "SO_SNDBUF" }, { SO_RCVBUF, 65432, "SO_RCVBUF" }, { SO_PRIORITY, 5, "SO_PRIORITY" }, { SO_MARK, 77, "SO_MARK" },
+	{ SO_RCVLOWAT, 3, "SO_RCVLOWAT" }, { SO_PASSCRED, 1, "SO_PASSCRED" }, { SO_DONTROUTE, 1, "SO_DONTROUTE" }, { SO_NO_CHECK, 1, "SO_NO_CHECK" },
+	{ SO_BROADCAST, 1, "SO_BROADCAST" }, { SO_OOBINLINE, 1, "SO_OOBINLINE" }, { SO_KEEPALIVE, 1, "SO_KEEPALIVE" }, { SO_BUF_LOCK, 1, "SO_BUF_LOCK" },
+};
+
+enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+
+static void option_values(int fd, int *values)
+{
+	for (int i = 0; i < NUMBERS; i++) {
+		socklen_t n = sizeof(int);
+
+		CHECK(!getsockopt(fd, SOL_SOCKET, numbers[i].name, &values[i], &n), "%s: %s", numbers[i].what, strerror(errno));
+	}
+}
+
+static void options(void)
+{
+	/* Takes messages that begin with an x only. */
+	struct sock_filter code[] = {
+		{ BPF_LD | BPF_B | BPF_ABS, 0, 0, 0 }, { BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 'x' },
+		{ BPF_RET | BPF_K, 0, 0, 0xffffffff }, { BPF_RET | BPF_K, 0, 0, 0 },
+	}, have[8];
+	struct sock_fprog prog = { 4, code };
+	struct timeval send_ = { 3, 400000 }, recv_ = { 5, 600000 }, tv;
+	struct linger linger = { 1, 9 }, l;
+	int plain[2], a[2], before[2][NUMBERS], after[2][NUMBERS];
+	char device[16] = "";
+	socklen_t n;
+
+	MUST(!socketpair(AF_UNIX, SOCK_DGRAM, 0, plain) && !socketpair(AF_UNIX, SOCK_DGRAM, 0, a));
+	for (int i = 0; i < NUMBERS; i++)
+		MUST(!setsockopt(a[0], SOL_SOCKET, numbers[i].name, &numbers[i].value, sizeof(int)));
+	MUST(!setsockopt(a[0], SOL_SOCKET, SO_SNDTIMEO, &send_, sizeof(send_)) && !setsockopt(a[0], SOL_SOCKET, SO_RCVTIMEO, &recv_, sizeof(recv_)));
+	MUST(!setsockopt(a[0], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) && !setsockopt(a[0], SOL_SOCKET, SO_BINDTODEVICE, "lo", 2));
+	say(a[0], "before the filter");
+	MUST(!setsockopt(a[1], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
+	option_values(a[0], before[0]);
+	option_values(plain[0], before[1]);
+	ready();
+	await_check();
+	option_values(a[0], after[0]);
+	option_values(plain[0], after[1]);
+	for (int i = 0; i < NUMBERS; i++)
+		for (int j = 0; j < 2; j++)
+			CHECK(after[j][i] == before[j][i], "%s is %d, was %d", numbers[i].what, after[j][i], before[j][i]);
+	n = sizeof(tv);
+	CHECK(!getsockopt(a[0], SOL_SOCKET, SO_SNDTIMEO, &tv, &n) && tv.tv_sec == 3 && tv.tv_usec == 400000, "SO_SNDTIMEO");
+	CHECK(!getsockopt(a[0], SOL_SOCKET, SO_RCVTIMEO, &tv, &n) && tv.tv_sec == 5 && tv.tv_usec == 600000, "SO_RCVTIMEO");
+	n = sizeof(l);
+	CHECK(!getsockopt(a[0], SOL_SOCKET, SO_LINGER, &l, &n) && l.l_onoff && l.l_linger == 9, "SO_LINGER");
+	n = sizeof(device);
+	CHECK(!getsockopt(a[0], SOL_SOCKET, SO_BINDTODEVICE, device, &n) && !strcmp(device, "lo"), "SO_BINDTODEVICE");
+	n = 8; /* instructions */
+	CHECK(!getsockopt(a[1], SOL_SOCKET, SO_GET_FILTER, have, &n) && n == 4 && !memcmp(have, code, sizeof(code)), "SO_GET_FILTER");
+	says(a[1], "before the filter", "queue");
+	CHECK(send(a[0], "x1", 2, 0) == 2 && send(a[0], "y", 1, MSG_DONTWAIT) <= 1 && send(a[0], "x2", 2, 0) == 2, "send: %s", strerror(errno));
+	says(a[1], "x1", "filter");
+	says(a[1], "x2", "filter");
+	nothing(a[1], "filter");
+}
+
 /* Connected to the test, at ../outside: a stream as descriptor 3, datagrams as 4. */
 static void outside_stream(void)
 {
@@ -550,7 +615,7 @@ int main(int argc, char **argv)
 		{ "waiting, abstract", waiting_abstract }, { "waiting, deleted", waiting_deleted }, { "waiting, sent", waiting_sent },
 		{ "waiting, closed", waiting_closed }, { "one way", oneway }, { "senders", senders }, { "two senders", two_senders },
 		{ "chain", chain }, { "alone", alone }, { "deleted", deleted }, { "renamed", renamed }, { "halves", halves }, { "family", family },
-		{ "outside stream", outside_stream }, { "outside datagrams", outside_dgram }, { "server", server },
+		{ "outside stream", outside_stream }, { "outside datagrams", outside_dgram }, { "server", server }, { "options", options },
 	};
 
 	signal(SIGPIPE, SIG_IGN);
