@@ -2,6 +2,7 @@ package fastcr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -268,6 +269,15 @@ type SocketOptions struct {
 	FilterLen                                                                                               uint32 // its instructions if it is a classic one
 }
 
+// HardMessage is a message in a unix socket's queue that a peek does not show the whole of:
+// it carries open files, which a peek at a stream gives with the bytes before them, or is empty.
+type HardMessage struct {
+	At, Place int // bytes and messages before it
+	Len       int // bytes
+	Rights    bool
+	More      bool // there are more such than were looked for
+}
+
 // AskedOptions are socket options that have to be asked of the socket.
 type AskedOptions struct {
 	Filter []uint64 // a classic filter's instructions: code, jt, jf and k from the highest bits on
@@ -281,6 +291,19 @@ type PipeContent struct{ Data []byte }
 type SocketQueue struct {
 	Packets []SocketPacket
 	PeekOff int32 // SO_PEEK_OFF of the target, -1: off
+}
+
+// Len is the number of packets; a nil queue is empty.
+func (q *SocketQueue) Len() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.Packets)
+}
+
+// HasRights tells whether open files wait in it.
+func (q *SocketQueue) HasRights() bool {
+	return q != nil && slices.ContainsFunc(q.Packets, func(p SocketPacket) bool { return len(p.Rights) > 0 })
 }
 
 // SocketPacket is a message that waits in a socket, or a part of a stream.

@@ -3,6 +3,8 @@
 // It does no I/O.
 package fastcr
 
+import "slices"
+
 // TaskState is the state a task is restored to (CRIU's task_core_entry.task_state).
 type TaskState uint32
 
@@ -35,6 +37,9 @@ type Process struct {
 	MM    *MM // nil for a zombie
 	VMAs  []VMA
 	Files []FD // the table of FilesID; empty when another process with that id was read first
+	// Passed are open files that wait in messages for this process and that no table has. Num
+	// is the descriptor of the socket that the message is in, or that its socket is in.
+	Passed []FD
 
 	Exe, CWD, Root PathRef
 	Umask          uint32
@@ -113,4 +118,12 @@ type MM struct {
 	HasAIO                                             bool // an AIO ring exists (mm->ioctx_table)
 	MDWE                                               bool // PR_SET_MDWE: no mapping becomes executable
 	LockFuture                                         bool // mlockall(MCL_FUTURE)
+}
+
+// OpenFiles are the process's descriptors, and what waits in messages for it.
+func (p *Process) OpenFiles() []FD {
+	if len(p.Passed) == 0 {
+		return p.Files
+	}
+	return slices.Concat(p.Files, p.Passed)
 }

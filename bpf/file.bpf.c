@@ -125,6 +125,7 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		emit_memfd(seq, file);
 		break;
 	case FILE_SOCKET:
+		emit_messages(seq, &s->walk);
 		emit_socket(seq, file, (void *)s->text);
 		emit_unix(seq, file, (void *)s->text);
 		break;

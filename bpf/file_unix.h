@@ -3,12 +3,15 @@
 #ifndef FASTCR_FILE_UNIX_H
 #define FASTCR_FILE_UNIX_H
 
-#include "emit.h"
-#include "drift.h"
+#include "file_list.h"
 
 DEFINE_EMIT(file_unix)
+DEFINE_EMIT(file_message)
 
 #define AF_UNIX 1
+#define SOCK_STREAM 1
+#define TCP_LISTEN 10
+#define MESSAGES_MOST 400
 #define UNIX_NAME 110 /* bytes, sizeof(struct sockaddr_un) */
 
 static __always_inline __u32 read_unix_name(__u8 *to, struct unix_address *addr)
@@ -75,6 +78,69 @@ static __noinline int emit_unix(struct seq_file *seq, struct file *file, struct 
 	if (peer)
 		fill_unix_peer(r, peer);
 	return emit_file_unix(seq, r);
+}
+
+static __always_inline void emit_message(struct list_ctx *c, __u32 len, bool rights)
+{
+	struct list_walk *w = c->w;
+	struct file_message r = { .head = { REC_FILE_MESSAGE, sizeof(r) }, .file = w->file, .len = len, .rights = rights };
+
+	r.at = w->at;
+	r.place = w->place;
+	r.more = w->n >= w->most;
+	emit_file_message(c->seq, &r);
+	w->n++;
+}
+
+static long message_step(__u32 i, struct list_ctx *c)
+{
+	struct list_walk *w = c->w;
+	struct sk_buff *skb = (void *)w->next;
+	struct unix_skb_parms *parms;
+	__u32 len;
+	void *fp;
+
+	if (w->next == w->head || !skb || w->n > w->most)
+		return 1;
+	parms = (void *)skb + bpf_core_field_offset(struct sk_buff, cb);
+	fp = BPF_CORE_READ(parms, fp);
+	len = BPF_CORE_READ(skb, len) - BPF_CORE_READ(parms, consumed);
+	if (fp || (!len && w->state != SOCK_STREAM))
+		emit_message(c, len, fp);
+	w->at += len;
+	w->place++;
+	w->next = (__u64)BPF_CORE_READ(skb, next);
+	return 0;
+}
+
+/* Emits the messages of a unix socket's queue that a peek does not show the whole of. */
+static __noinline int emit_messages(struct seq_file *seq, struct list_walk *w)
+{
+	struct list_ctx c = { .seq = seq, .w = w };
+	struct file *file;
+	struct socket *so;
+	struct sock *sk;
+	struct unix_sock *u;
+
+	if (!w)
+		return 0;
+	file = (void *)w->file;
+	so = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(so, sk);
+	u = (void *)sk;
+	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX || !BPF_CORE_READ(sk, sk_receive_queue.qlen))
+		return 0;
+	w->state = BPF_CORE_READ(sk, sk_type);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+		return 0;
+	if (w->state == SOCK_STREAM && !BPF_CORE_READ(u, scm_stat.nr_fds.counter))
+		return 0;
+	w->head = (__u64)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
+	w->next = (__u64)BPF_CORE_READ(sk, sk_receive_queue.next);
+	w->at = w->place = w->n = 0;
+	w->most = MESSAGES_MOST;
+	bpf_loop(LIST_STEPS, message_step, &c, 0);
+	return 0;
 }
 
 #endif

@@ -657,10 +657,20 @@ struct sock_common {
 	int skc_bound_dev_if;
 };
 
-struct sk_buff;
+struct sk_buff {
+	struct sk_buff *next;
+	char cb[48];
+	unsigned int len;
+};
 
 struct sk_buff_head {
+	struct sk_buff *next;
 	__u32 qlen;
+};
+
+struct unix_skb_parms {
+	void *fp;
+	__u32 consumed;
 };
 
 struct sock {

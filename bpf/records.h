@@ -30,6 +30,7 @@ enum rec_type {
 	REC_FILE_MORE,
 	REC_FILE_TTY_DATA,
 	REC_FILE_UNIX,
+	REC_FILE_MESSAGE,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -393,6 +394,20 @@ struct file_socket {
 	__u32 netns, bound_dev; /* index of an interface */
 	__u32 filter_len;	/* instructions of a classic program, 0: it is another */
 	__u32 __reserved;
+};
+
+/*
+ * REC_FILE_MESSAGE: before a unix socket's REC_FILE_SOCKET, a message in its queue that a peek
+ * does not show the whole of: it carries open files, or no bytes.
+ */
+struct file_message {
+	struct rec_head head;
+	__u64 file;
+	__u64 at;     /* bytes of the messages before it */
+	__u64 place;  /* messages before it */
+	__u32 len;    /* bytes */
+	__u32 rights; /* open files travel with it */
+	__u64 more;   /* there are more than were looked for */
 };
 
 /* The file that a unix socket's name made. */

@@ -27,6 +27,7 @@ type contents struct {
 	paths     map[pathKey]bool                 // that were looked at
 	watched   map[watchKey]fastcr.InotifyWatch // with their paths
 	bound     map[boundKey]string              // where relative names of sockets start
+	flight    inFlight
 }
 
 func (r *run) prepareContents() (err error) {
@@ -41,6 +42,7 @@ func (r *run) prepareContents() (err error) {
 	c.watched = map[watchKey]fastcr.InotifyWatch{}
 	c.paths = map[pathKey]bool{}
 	c.bound = map[boundKey]string{}
+	c.flight = inFlight{files: map[int]*fastcr.File{}, where: map[fastcr.KObj]holder{}}
 	if err := c.checkPaths(r.look, false); err != nil {
 		return err
 	}
@@ -69,6 +71,10 @@ func (r *run) ask() error {
 	if err := r.session.EachFile(func(f loader.SeenFile) error { return c.one(f) }); err != nil {
 		return err
 	}
+	if err := r.askInFlight(); err != nil {
+		return err
+	}
+	c.asker.CloseReceived()
 	for key, g := range c.opened {
 		content, err := g.Read(r.opts.GhostLimit)
 		if err != nil {
@@ -103,12 +109,13 @@ func (c *contents) one(f loader.SeenFile) error {
 // socket asks for what waits in a unix socket, and for any socket's options.
 func (c *contents) socket(f loader.SeenFile) error {
 	if f.Queued > 0 {
-		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream, f.Queued)
+		q, err := c.asker.SocketQueue(f.PID, f.FD, f.Stream, f.Queued, f.Hard)
 		if err != nil {
 			return err
 		}
 		if q != nil {
 			c.queues[f.Ino] = q
+			c.receive(f, q)
 		}
 	}
 	if f.Filter == 0 && !f.Bound {

@@ -15,13 +15,14 @@ func (r *run) encode() (err error) {
 	if r.tree, err = r.session.Decode(); err != nil {
 		return err
 	}
+	r.settleInFlight()
 	r.opts.markExternal(r.tree)
 	if err := checkRoot(r.tree, r.opts.PID); err != nil {
 		return err
 	}
 	r.log.info("encode", "decoded")
 	// Once more: what was not there at the look may be there now.
-	if err := refuse(r.tree, &r.opts, r.own); err != nil {
+	if err := refuse(r.tree, &r.opts, r.own, false); err != nil {
 		return err
 	}
 	if err := r.memory.covers(r.tree); err != nil {

@@ -20,11 +20,11 @@ type pathUse struct {
 // eachPath calls f with every path in the tree, some of them more than once.
 func eachPath(t *fastcr.Tree, f func(pathUse)) {
 	for _, p := range t.Processes {
-		for i := range p.Files {
-			file := p.Files[i].File
+		for _, fd := range p.OpenFiles() {
+			file := fd.File
 			switch file.Kind {
 			case fastcr.KindRegular, fastcr.KindCharDev, fastcr.KindFIFO, fastcr.KindTTY:
-				f(pathUse{p.PID, p.Files[i].Num, file.Kind, &file.Path})
+				f(pathUse{p.PID, fd.Num, file.Kind, &file.Path})
 			}
 		}
 		for i := range p.VMAs {

@@ -70,7 +70,7 @@ func (r *run) prepareHeld() (err error) {
 		return err
 	}
 	r.opts.markExternal(r.look)
-	if err := refuse(r.look, &r.opts, r.own); err != nil {
+	if err := refuse(r.look, &r.opts, r.own, true); err != nil {
 		return err
 	}
 	r.sleepers.learn(r.look)

@@ -10,12 +10,14 @@ import (
 )
 
 // refuse looks for what criu could not restore. It returns every finding, so
-// that one look at the message is enough.
-func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces) error {
+// that one look at the message is enough. At the look the tree runs, and what waits in
+// messages is not known.
+func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces, look bool) error {
 	r := &refusal{opts: o, self: self, tree: t, unix: images.NewUnixLinks(t), pids: make(map[int]bool)}
 	for _, p := range t.Processes {
 		r.pids[p.PID] = true
 	}
+	r.unseen = look && slices.ContainsFunc(t.Files, hasRights)
 	r.checkTree()
 	r.checkOutside()
 	var alive []*fastcr.Process
@@ -40,12 +42,13 @@ const (
 )
 
 type refusal struct {
-	opts  *Options
-	self  fastcr.Namespaces
-	tree  *fastcr.Tree
-	unix  *images.UnixLinks
-	pids  map[int]bool
-	found []error
+	opts   *Options
+	self   fastcr.Namespaces
+	tree   *fastcr.Tree
+	unix   *images.UnixLinks
+	unseen bool // files in messages are not known yet
+	pids   map[int]bool
+	found  []error
 }
 
 func (r *refusal) add(pid, fd int, object, reason, advice string) {

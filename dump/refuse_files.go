@@ -28,34 +28,41 @@ var refusedKinds = map[fastcr.FileKind]string{
 
 func (r *refusal) checkFiles(p *fastcr.Process) {
 	for i := range p.Files {
-		fd := &p.Files[i]
-		f := fd.File
-		if reason, bad := refusedKinds[f.Kind]; bad {
-			object := f.Path.Path
-			if s, ok := f.Detail.(*fastcr.Socket); ok {
-				object = s.String()
-			}
-			r.add(p.PID, fd.Num, object, reason, "")
-			continue
+		r.checkFile(p, &p.Files[i])
+	}
+	for i := range p.Passed {
+		r.checkFile(p, &p.Passed[i])
+		r.checkPassed(p, &p.Passed[i])
+	}
+}
+
+func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
+	f := fd.File
+	if reason, bad := refusedKinds[f.Kind]; bad {
+		object := f.Path.Path
+		if s, ok := f.Detail.(*fastcr.Socket); ok {
+			object = s.String()
 		}
-		if len(f.Locks) > 0 && !r.opts.FileLocks {
-			r.add(p.PID, fd.Num, f.Path.Path, "holds a file lock", "give --file-locks")
-		}
-		if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
-			r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
-		}
-		r.checkProc(p, fd)
-		switch d := f.Detail.(type) {
-		case *fastcr.UnixSocket:
-			r.checkUnix(p, fd, d)
-		case *fastcr.TTY:
-			r.checkTTY(p, fd, d)
-		case *fastcr.Eventfd:
-			r.checkEventfd(p, fd, d)
-		case *fastcr.Timerfd:
-			if d.ClockID == unix.CLOCK_REALTIME_ALARM || d.ClockID == unix.CLOCK_BOOTTIME_ALARM {
-				r.add(p.PID, fd.Num, "timerfd", fmt.Sprintf("is a timer of clock %d, which wakes the machine: criu does not restore it", d.ClockID), "")
-			}
+		r.add(p.PID, fd.Num, object, reason, "")
+		return
+	}
+	if len(f.Locks) > 0 && !r.opts.FileLocks {
+		r.add(p.PID, fd.Num, f.Path.Path, "holds a file lock", "give --file-locks")
+	}
+	if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
+		r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
+	}
+	r.checkProc(p, fd)
+	switch d := f.Detail.(type) {
+	case *fastcr.UnixSocket:
+		r.checkUnix(p, fd, d)
+	case *fastcr.TTY:
+		r.checkTTY(p, fd, d)
+	case *fastcr.Eventfd:
+		r.checkEventfd(p, fd, d)
+	case *fastcr.Timerfd:
+		if d.ClockID == unix.CLOCK_REALTIME_ALARM || d.ClockID == unix.CLOCK_BOOTTIME_ALARM {
+			r.add(p.PID, fd.Num, "timerfd", fmt.Sprintf("is a timer of clock %d, which wakes the machine: criu does not restore it", d.ClockID), "")
 		}
 	}
 }

@@ -75,7 +75,7 @@ func TestRefuse(t *testing.T) {
 			tree, own := plainTree(t)
 			o := &Options{}
 			c.change(tree, tree.Processes[0], o)
-			err := refuse(tree, o, own)
+			err := refuse(tree, o, own, false)
 			if c.words == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -98,7 +98,7 @@ func TestEveryFindingIsTold(t *testing.T) {
 	tree.Processes[0].MM.HasAIO = true
 	give(tree, &fastcr.File{Kind: fastcr.KindKVM})
 	give(tree, &fastcr.File{Kind: fastcr.KindBPF})
-	err := refuse(tree, &Options{}, own)
+	err := refuse(tree, &Options{}, own, false)
 	for _, w := range []string{"io_setup", "fd 0", "KVM", "fd 1", "BPF"} {
 		if err == nil || !strings.Contains(err.Error(), w) {
 			t.Errorf("no %q in %v", w, err)

@@ -59,6 +59,7 @@ func unixName(u *fastcr.UnixSocket) string {
 // checkWaiting is about a connection that nobody has accepted yet.
 func (r *refusal) checkWaiting(u *fastcr.UnixSocket, add func(reason, advice string)) {
 	switch {
+	case r.unix.Listener(u) == nil && r.unseen:
 	case r.unix.Listener(u) == nil:
 		add(fmt.Sprintf("waits to be accepted by %s, which is outside of the tree", fastcr.SocketName(u.PeerName)), "")
 	case u.PeerQueued > 0:
@@ -66,9 +67,15 @@ func (r *refusal) checkWaiting(u *fastcr.UnixSocket, add func(reason, advice str
 	}
 }
 
-// checkOutsidePeer allows what --external and --ext-unix-sk do.
+// hasRights tells whether open files wait in a unix socket.
+func hasRights(f *fastcr.File) bool {
+	u, ok := f.Detail.(*fastcr.UnixSocket)
+	return ok && u.Rights > 0
+}
+
+// checkOutsidePeer allows what --external and --ext-unix-sk do. The peer may be in a message.
 func (r *refusal) checkOutsidePeer(u *fastcr.UnixSocket, add func(reason, advice string)) {
-	if slices.Contains(r.externals(), fmt.Sprintf("unix[%d]", u.Ino)) {
+	if slices.Contains(r.externals(), fmt.Sprintf("unix[%d]", u.Ino)) || r.unseen {
 		return
 	}
 	who := fmt.Sprintf("its peer (inode %d) is outside of the tree", u.PeerIno)
@@ -99,9 +106,10 @@ func (r *refusal) externals() (ids []string) {
 func (r *run) checkQueues() error {
 	f := &refusal{opts: &r.opts, self: r.own, tree: r.tree, unix: images.NewUnixLinks(r.tree)}
 	for _, p := range r.tree.Processes {
-		for i := range p.Files {
-			if u, ok := p.Files[i].File.Detail.(*fastcr.UnixSocket); ok && r.contents.queues[u.Ino] != nil {
-				f.checkSenders(p, &p.Files[i], u, r.contents.queues[u.Ino])
+		for _, fd := range p.OpenFiles() {
+			if u, ok := fd.File.Detail.(*fastcr.UnixSocket); ok && r.contents.queues[u.Ino] != nil {
+				f.checkSenders(p, &fd, u, r.contents.queues[u.Ino])
+				f.checkBothWays(p, &fd, u, r.contents.queues)
 			}
 		}
 	}
@@ -126,4 +134,29 @@ func (r *refusal) checkSenders(p *fastcr.Process, fd *fastcr.FD, u *fastcr.UnixS
 			return
 		}
 	}
+}
+
+// checkBothWays is about a pair between processes with open files waiting at both ends: criu
+// makes the files of each queue in the other end's process, and sends all from one.
+func (r *refusal) checkBothWays(p *fastcr.Process, fd *fastcr.FD, u *fastcr.UnixSocket, queues map[uint64]*fastcr.SocketQueue) {
+	to := r.unix.Peer(u)
+	if to == nil || to == u || to.Peer != u.Object || !queues[u.Ino].HasRights() || !queues[to.Ino].HasRights() {
+		return
+	}
+	if a, b := r.restorer(u), r.restorer(to); a == 0 || a != b {
+		r.add(p.PID, fd.Num, unixName(u), "has open files in its messages, as its peer in another process has, which no restore can do",
+			"let the program receive them, then dump again")
+	}
+}
+
+// restorer is the process that criu restores a socket in; 0: that depends on who has it in a message.
+func (r *refusal) restorer(u *fastcr.UnixSocket) (pid int) {
+	for _, p := range r.tree.Processes {
+		for i := range p.Files {
+			if d, ok := p.Files[i].File.Detail.(*fastcr.UnixSocket); ok && d.Object == u.Object && (pid == 0 || p.PID < pid) {
+				pid = p.PID
+			}
+		}
+	}
+	return pid
 }

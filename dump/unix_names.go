@@ -16,8 +16,7 @@ import (
 func (r *run) nameSockets(t *fastcr.Tree, running bool) error {
 	var found []error
 	for _, p := range t.Processes {
-		for i := range p.Files {
-			fd := &p.Files[i]
+		for _, fd := range p.OpenFiles() {
 			u, ok := fd.File.Detail.(*fastcr.UnixSocket)
 			if !ok || !u.HasPath() || u.Bound == nil || !images.Rebinds(u) {
 				continue

@@ -23,8 +23,7 @@ func (r *run) nameWatches(t *fastcr.Tree) error {
 	var mounts objects.Mounts
 	var found []error
 	for _, p := range t.Processes {
-		for i := range p.Files {
-			fd := &p.Files[i]
+		for _, fd := range p.OpenFiles() {
 			d, ok := fd.File.Detail.(*fastcr.Inotify)
 			if !ok || len(d.Watches) == 0 {
 				continue

@@ -90,6 +90,14 @@ func socketOptions(u *fastcr.UnixSocket, asked *fastcr.AskedOptions) *pb.SkOptsE
 	return e
 }
 
+// ids are the numbers of open files that have been met.
+func (t *fileTable) ids(files []fastcr.KObj) (ids []uint32) {
+	for _, f := range files {
+		ids = append(ids, t.open[f])
+	}
+	return ids
+}
+
 // writeQueues writes what waits in the sockets' receive queues (sk-queues.img).
 func (e *Encoder) writeQueues(d *Dir) error {
 	w := newImage(magicSkQueues)
@@ -100,7 +108,11 @@ func (e *Encoder) writeQueues(d *Dir) error {
 			continue
 		}
 		for _, p := range e.opts.Queues[u.Ino].Packets {
-			if err := w.message(&pb.SkPacketEntry{IdFor: u32(e.files.open[f.ID]), Length: u32(len(p.Data))}); err != nil {
+			m := &pb.SkPacketEntry{IdFor: u32(e.files.open[f.ID]), Length: u32(len(p.Data))}
+			if len(p.Rights) > 0 {
+				m.Scm = []*pb.ScmEntry{{Type: u32(unix.SCM_RIGHTS), Rights: e.files.ids(p.Rights)}}
+			}
+			if err := w.message(m); err != nil {
 				return err
 			}
 			w.raw(p.Data)

@@ -152,6 +152,11 @@ func ownerEntry(o fastcr.FileOwner) *pb.FownEntry {
 
 // writeFdinfo writes a descriptor table; a shared one is written with the first process that has it.
 func (e *Encoder) writeFdinfo(d *Dir, p *fastcr.Process) error {
+	for _, fd := range p.Passed {
+		if _, _, err := e.files.file(fd.File); err != nil {
+			return fmt.Errorf("in a message for fd %d: %w", fd.Num, err)
+		}
+	}
 	if len(p.Files) == 0 && e.written(p) {
 		return nil
 	}

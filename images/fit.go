@@ -16,10 +16,10 @@ func Unfit(t *fastcr.Tree, procs []*fastcr.Process) []error {
 	for _, p := range procs {
 		u.checkThreads(p)
 		u.checkMappings(p)
-		for i := range p.Files {
-			if fd := &p.Files[i]; !u.seen[fd.File.ID] {
+		for _, fd := range p.OpenFiles() {
+			if !u.seen[fd.File.ID] {
 				u.seen[fd.File.ID] = true
-				u.checkFile(p, fd)
+				u.checkFile(p, &fd)
 			}
 		}
 	}

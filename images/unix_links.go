@@ -104,17 +104,24 @@ func (l *UnixLinks) connects(u *fastcr.UnixSocket) bool {
 
 // orderUnix puts sockets that are connected by name behind all others: criu knows a peer only
 // if it came before. The first that is connected to a socket refills its queue, so one
-// whose name is the sender's goes before others.
+// whose name is the sender's goes before others. Of a pair the second refills both queues, in its
+// process; open files that wait in a queue are made in the process of the other end.
 func (t *fileTable) orderUnix(tree *fastcr.Tree, queues map[uint64]*fastcr.SocketQueue) {
+	const sendsFiles, sendsFirst, connects = 1, 2, 3
 	rank := map[uint32]int{}
 	for _, f := range tree.Files {
 		u, ok := f.Detail.(*fastcr.UnixSocket)
-		if !ok || !t.unix.connects(u) {
+		if !ok {
 			continue
 		}
-		rank[t.open[f.ID]] = 2
-		if to := t.unix.Peer(u); to != nil && queues[to.Ino] != nil && queues[to.Ino].Packets[0].From == fastcr.SocketName(u.Name) {
-			rank[t.open[f.ID]] = 1
+		id, to := t.open[f.ID], t.unix.Peer(u)
+		switch {
+		case to != nil && to.Peer == u.Object && queues[to.Ino].HasRights():
+			rank[id] = sendsFiles
+		case to != nil && t.unix.connects(u) && queues[to.Ino] != nil && queues[to.Ino].Packets[0].From == fastcr.SocketName(u.Name):
+			rank[id] = sendsFirst
+		case t.unix.connects(u):
+			rank[id] = connects
 		}
 	}
 	slices.SortStableFunc(t.entries, func(a, b *pb.FileEntry) int { return rank[a.GetId()] - rank[b.GetId()] })

@@ -24,6 +24,7 @@ const (
 	recFileMore
 	recFileTTYData
 	recFileUnix
+	recFileMessage
 )
 
 // enum file_what
@@ -44,7 +45,7 @@ const (
 // has, entries of its lists, and where a list goes on.
 var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
-	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix,
+	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 

@@ -44,3 +44,18 @@ func socketName(addr *[112]uint8, n uint32) []byte {
 	}
 	return append([]byte(nil), addr[family:n]...)
 }
+
+// decodeMessage checks only: who asks the queue wants the raw record (EachFile).
+func decodeMessage(rec []byte, _ *builder) error {
+	_, _, err := view[fileFileMessage](rec)
+	return err
+}
+
+// seenMessage is a message that a peek does not show the whole of.
+func seenMessage(rec []byte) (fastcr.HardMessage, error) {
+	r, _, err := view[fileFileMessage](rec)
+	if err != nil {
+		return fastcr.HardMessage{}, err
+	}
+	return fastcr.HardMessage{At: int(r.At), Place: int(r.Place), Len: int(r.Len), Rights: r.Rights != 0, More: r.More != 0}, nil
+}

@@ -76,6 +76,21 @@ type fileFileMemfd struct {
 	Hugetlb   uint32
 }
 
+type fileFileMessage struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File   uint64
+	At     uint64
+	Place  uint64
+	Len    uint32
+	Rights uint32
+	More   uint64
+}
+
 type fileFileMore struct {
 	_    structs.HostLayout
 	Head struct {

@@ -12,19 +12,26 @@ type SeenFile struct {
 	PID, FD int
 	File    fastcr.KObj
 	Ino     uint64
-	Flags   uint32          // as F_GETFL gives them
-	Kind    fastcr.FileKind // KindPipe, KindFIFO, KindUnixSocket or KindSocket
-	Stream  bool            // of a unix socket: SOCK_STREAM
-	Queued  int             // of a unix socket: messages that wait
-	Filter  int             // of a socket: instructions of its classic filter
-	Bound   bool            // of a socket: to an interface
+	Flags   uint32               // as F_GETFL gives them
+	Kind    fastcr.FileKind      // KindPipe, KindFIFO, KindUnixSocket or KindSocket
+	Stream  bool                 // of a unix socket: SOCK_STREAM
+	Queued  int                  // of a unix socket: messages that wait
+	Hard    []fastcr.HardMessage // of them; valid during the call
+	Filter  int                  // of a socket: instructions of its classic filter
+	Bound   bool                 // of a socket: to an interface
 }
 
 // EachFile calls f with every pipe and FIFO, with every unix socket whose receive queue is
 // not empty, and with every socket that has to be asked for options, without decoding or allocating.
 func (s *Session) EachFile(f func(SeenFile) error) error {
+	return eachSeen(func(g func(rec []byte) error) error { return s.each("file", g) }, f)
+}
+
+// eachSeen goes through raw records of the file source.
+func eachSeen(each func(func(rec []byte) error) error, f func(SeenFile) error) error {
 	var last SeenFile
-	return s.each("file", func(rec []byte) error {
+	var hard []fastcr.HardMessage
+	return each(func(rec []byte) error {
 		switch recordType(rec) {
 		case recFile:
 			r, _, err := view[fileFileRec](rec)
@@ -40,11 +47,16 @@ func (s *Session) EachFile(f func(SeenFile) error) error {
 				last.Kind = fastcr.KindPipe
 			}
 			return f(last)
+		case recFileMessage:
+			m, err := seenMessage(rec)
+			hard = append(hard, m)
+			return err
 		case recFileSocket:
 			r, _, err := view[fileFileSocket](rec)
 			if err != nil {
 				return err
 			}
+			last.Hard, hard = hard, hard[:0]
 			last.Kind, last.Stream, last.Queued = fastcr.KindSocket, r.Type == unix.SOCK_STREAM, 0
 			if r.Family == unix.AF_UNIX {
 				last.Kind, last.Queued = fastcr.KindUnixSocket, int(r.Queued)

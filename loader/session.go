@@ -161,12 +161,7 @@ func (s *Session) divide() {
 
 // each calls f with every raw record of the named source.
 func (s *Session) each(name string, f func(rec []byte) error) error {
-	for i := range s.streams {
-		if st := &s.streams[i]; st.src.name == name {
-			return st.arena.each(f)
-		}
-	}
-	return nil
+	return s.source(name).arena.each(f)
 }
 
 // Decode turns what the last Collect read of a frozen tree into root types.

@@ -18,6 +18,8 @@ type Asker struct {
 	scratch [2]int // a pipe that tee(2) fills
 	size    int    // bytes the scratch pipe holds
 	buf     []byte
+
+	received []int // descriptors that came out of queues
 }
 
 // NewAsker opens a pidfd for every pid and a scratch pipe of at least pipeBytes.
@@ -87,6 +89,7 @@ func (a *Asker) grow(n int) error {
 
 // Close lets go of everything.
 func (a *Asker) Close() {
+	a.CloseReceived()
 	for _, fd := range a.pidfds {
 		unix.Close(fd)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -104,7 +105,7 @@ func TestSocketQueue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := socketpair(t, typ)
 			stream := typ == unix.SOCK_STREAM
-			if q, err := a.SocketQueue(os.Getpid(), p[0], stream, 0); err != nil || q != nil {
+			if q, err := a.SocketQueue(os.Getpid(), p[0], stream, 0, nil); err != nil || q != nil {
 				t.Fatalf("empty queue: %v, %v", q, err)
 			}
 			for _, s := range []string{"one", "three", "seventeen"} {
@@ -113,7 +114,7 @@ func TestSocketQueue(t *testing.T) {
 				}
 			}
 			for range 2 { // a second look finds the same
-				q, err := a.SocketQueue(os.Getpid(), p[0], stream, 3)
+				q, err := a.SocketQueue(os.Getpid(), p[0], stream, 3, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -141,30 +142,79 @@ func TestSocketQueueOfLongAndEmptyMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q, err := a.SocketQueue(os.Getpid(), p[0], false, 3)
+	q, err := a.SocketQueue(os.Getpid(), p[0], false, 3, nil)
 	if err != nil || len(q.Packets) != 3 || !bytes.Equal(q.Packets[1].Data, long) {
-		t.Fatalf("%v: %d messages", err, countPackets(q))
+		t.Fatalf("%v: %d messages", err, len(q.Packets))
 	}
 	if err := unix.Sendto(p[1], nil, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time the kernel passes it over
-		if _, err := a.SocketQueue(os.Getpid(), p[0], false, 4); !errors.Is(err, fastcr.ErrNotSupported) {
+		if _, err := a.SocketQueue(os.Getpid(), p[0], false, 4, nil); !errors.Is(err, fastcr.ErrNotSupported) {
 			t.Fatalf("an empty message: %v", err)
 		}
 	}
 }
 
-func TestSocketQueueRefusesRights(t *testing.T) {
-	a := newAsker(t)
-	p := socketpair(t, unix.SOCK_STREAM)
-	if err := unix.Sendmsg(p[1], []byte("x"), unix.UnixRights(0), nil, 0); err != nil {
+// TestSocketQueueKeepsRights wants open files to stay with the bytes that they came with.
+func TestSocketQueueKeepsRights(t *testing.T) {
+	before := openFDs(t)
+	t.Cleanup(func() {
+		if now := openFDs(t); now != before {
+			t.Errorf("%d descriptors are open, were %d", now, before)
+		}
+	})
+	for name, typ := range map[string]int{"stream": unix.SOCK_STREAM, "dgram": unix.SOCK_DGRAM, "seqpacket": unix.SOCK_SEQPACKET} {
+		t.Run(name, func(t *testing.T) {
+			a := newAsker(t)
+			p := socketpair(t, typ)
+			sent := []struct {
+				data string
+				fds  []int
+			}{{"one by one ", nil}, {"with two", []int{0, p[0]}}, {"a", []int{1}}, {strings.Repeat("x", 5000), nil}, {"and last", []int{2}}, {"end", nil}}
+			if typ == unix.SOCK_DGRAM {
+				sent[3].data, sent[5].data = "", ""
+			}
+			for _, m := range sent {
+				var oob []byte
+				if m.fds != nil {
+					oob = unix.UnixRights(m.fds...)
+				}
+				if err := unix.Sendmsg(p[1], []byte(m.data), oob, nil, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var hard []fastcr.HardMessage
+			at := 0
+			for i, m := range sent {
+				if m.fds != nil || m.data == "" {
+					hard = append(hard, fastcr.HardMessage{At: at, Place: i, Len: len(m.data), Rights: m.fds != nil})
+				}
+				at += len(m.data)
+			}
+			for range 2 { // a second look finds the same
+				q, err := a.SocketQueue(os.Getpid(), p[0], typ == unix.SOCK_STREAM, len(sent), hard)
+				if err != nil || len(q.Packets) != len(sent) {
+					t.Fatalf("%v: %v", err, q)
+				}
+				for i, m := range sent {
+					if got := q.Packets[i]; string(got.Data) != m.data || len(got.FDs) != len(m.fds) {
+						t.Errorf("message %d: %q with %d files, want %q with %d", i, got.Data, len(got.FDs), m.data, len(m.fds))
+					}
+				}
+			}
+			a.CloseReceived()
+		})
+	}
+}
+
+func openFDs(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := a.SocketQueue(os.Getpid(), p[0], true, 1)
-	if !errors.Is(err, fastcr.ErrNotSupported) {
-		t.Fatalf("got %v", err)
-	}
+	return len(all)
 }
 
 func TestGhostKeepsHoles(t *testing.T) {

@@ -45,6 +45,26 @@ func TestUnixOptions(t *testing.T) {
 	runCase(t, Case{Name: "all", Source: "unix", Args: []string{"options"}})
 }
 
+// TestUnixRights is about open files in messages that wait.
+func TestUnixRights(t *testing.T) {
+	for _, part := range []string{
+		"dgram", "seqpacket", "nested", "both", "shared", "family", "both ways", "to child 0", "to child 1", "unconnected",
+	} {
+		runCase(t, Case{Name: part, Source: "rights", Args: []string{part}})
+	}
+	runCase(t, Case{Name: "stream", Source: "rights", Args: []string{"stream"}, CRIUCannot: "the files come with bytes that were sent before"})
+	runCase(t, Case{Name: "orphan", Source: "rights", Args: []string{"orphan"}, CRIUCannot: "the same"})
+	runCase(t, Case{Name: "empty messages", Source: "rights", Args: []string{"empty"}, CRIUCannot: "it loses them and all after them"})
+	runCase(t, Case{Name: "both ways, two processes", Source: "rights", Args: []string{"both ways, two"}, CRIUCannot: "its restore fails",
+		Refused: []string{"fd 3", "fd 4", "unix socket", "its peer in another process"}})
+	runCase(t, Case{Name: "lonely", Source: "rights", Args: []string{"lonely"}, CRIUCannot: "its restore fails",
+		Refused: []string{"fd 4", "in a message", "nobody but a message"}})
+	runCase(t, Case{Name: "memfd", Source: "rights", Args: []string{"memfd"}, CRIUCannot: "it can",
+		Refused: []string{"fd 4", "memfd:secret in a message", "nobody but a message"}})
+	runCase(t, Case{Name: "no bytes", Source: "rights", Args: []string{"no bytes"}, CRIUCannot: "it loses the message",
+		Refused: []string{"fd 4", "unix socket", "message of no bytes with open files"}})
+}
+
 // outside is a socket of the test's, at ../outside as the program sees it.
 func (r *Run) outside(typ int) int {
 	r.t.Helper()
