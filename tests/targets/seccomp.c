@@ -216,8 +216,42 @@ static int sleeps(void)
 	return verdict();
 }
 
+static void *sit(void *arg)
+{
+	up++;
+	while (!go)
+		pause_ms(1);
+	return (void *)(long)prctl(PR_GET_SECCOMP);
+}
+
+/* tsync: filters that all threads have are the same ones: another one can be given to all. */
+static int tsync(void)
+{
+	struct sock_filter allow[] = { RETURN(SECCOMP_RET_ALLOW) }, deny[] = { LOAD(nr), IS(SYS_getppid, 0, 1), RETURN(SECCOMP_RET_ERRNO | EXDEV), RETURN(SECCOMP_RET_ALLOW) };
+	struct sock_fprog more = { 4, deny };
+	pthread_t t[3];
+	void *mode;
+
+	install(allow, 1);
+	install(allow, 1);
+	for (int i = 0; i < 3; i++)
+		MUST(pthread_create(&t[i], NULL, sit, NULL) == 0);
+	while (up < 3)
+		pause_ms(1);
+	ready();
+	await_check();
+	CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &more) == 0, "the threads' filters are others");
+	CHECK(syscall(SYS_getppid) == -1 && errno == EXDEV, "the filter does nothing");
+	go = 1;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(t[i], &mode) == 0 && mode == (void *)2, "thread %d has mode %ld", i, (long)mode);
+	return verdict();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "tsync"))
+		return tsync();
 	if (argc > 1 && !strcmp(argv[1], "sleeps"))
 		return sleeps();
 	if (argc > 1 && !strcmp(argv[1], "strict"))
