@@ -3,7 +3,10 @@
 // It does no I/O.
 package fastcr
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // TaskState is the state a task is restored to (CRIU's task_core_entry.task_state).
 type TaskState uint32
@@ -91,6 +94,9 @@ type Sigaction struct {
 
 // Siginfo is one queued signal: the kernel's siginfo_t as PTRACE_PEEKSIGINFO gives it (128 bytes).
 type Siginfo [128]byte
+
+// Signal is si_signo.
+func (s *Siginfo) Signal() uint32 { return binary.NativeEndian.Uint32(s[:]) }
 
 // Rlimit is a resource limit; ^0 is RLIM_INFINITY.
 type Rlimit struct{ Cur, Max uint64 }

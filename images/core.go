@@ -50,15 +50,16 @@ func (e *Encoder) writeZombie(d *Dir, p *fastcr.Process) error {
 }
 
 func (e *Encoder) taskCore(p *fastcr.Process) *pb.TaskCoreEntry {
+	state, stop := stoppedBy(p)
 	tc := &pb.TaskCoreEntry{
-		TaskState: u32(p.State), ExitCode: u32(0), Personality: &p.Personality, Flags: &p.Flags,
+		TaskState: u32(state), ExitCode: u32(0), Personality: &p.Personality, Flags: &p.Flags,
 		BlkSigset: &p.Threads[0].Blocked, Comm: &p.Comm,
 		Timers: timers(p), Rlimits: rlimits(p), SignalsS: signalQueue(p.SharedPending),
 		Loginuid: &p.LoginUID, OomScoreAdj: &p.OOMScoreAdj, ChildSubreaper: &p.ChildSubreaper,
 		Sigactions: sigactions(p),
 	}
-	if p.StopSignal != 0 {
-		tc.StopSigno = &p.StopSignal
+	if stop != 0 {
+		tc.StopSigno = &stop
 	}
 	if p.Membarrier != 0 {
 		tc.MembarrierRegistrationMask = &p.Membarrier
@@ -112,12 +113,7 @@ func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *pb.CoreEntry 
 			tc.RseqEntry.RseqCsPointer = &t.Rseq.CS
 		}
 	}
-	if t.Seccomp.Mode != 0 {
-		tc.SeccompMode = pb.SeccompMode(t.Seccomp.Mode).Enum()
-		if len(t.Seccomp.Filters) > 0 {
-			tc.SeccompFilter = u32(e.seccomp.add(t.Seccomp.Filters))
-		}
-	}
+	e.addSeccomp(tc, p, t)
 	return &pb.CoreEntry{
 		Mtype: pb.CoreEntry_X86_64.Enum(), ThreadInfo: threadInfo(t), ThreadCore: tc,
 		Ids: nil,

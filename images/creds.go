@@ -20,14 +20,6 @@ func credentials(c *fastcr.Creds) *pb.CredsEntry {
 // halves are a capability set's two words, the lower first.
 func halves(set uint64) []uint32 { return []uint32{uint32(set), uint32(set >> 32)} }
 
-func signalQueue(pending []fastcr.Siginfo) *pb.SignalQueueEntry {
-	q := &pb.SignalQueueEntry{}
-	for i := range pending {
-		q.Signals = append(q.Signals, &pb.SiginfoEntry{Siginfo: pending[i][:]})
-	}
-	return q
-}
-
 const (
 	usecPerSec = 1e6
 	nsecPerSec = 1e9

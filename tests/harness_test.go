@@ -38,6 +38,8 @@ type Case struct {
 	// Moving: the program changes its own state as seen from outside (mappings, children),
 	// so /proc before and after is not compared.
 	Moving bool
+	// Stopped: some of its processes are stopped, and are to stay so.
+	Stopped bool
 	// Ignore lists keys of the /proc comparison, by substring, that may differ.
 	Ignore []string
 	// Once: images cannot be restored after the program ran on (its files changed).

@@ -151,6 +151,9 @@ func (r *Run) compare(when string) {
 	if len(diff) > 0 {
 		r.t.Errorf("%s /proc shows:\n%s", when, strings.Join(diff, "\n"))
 	}
+	if r.c.Stopped {
+		return
+	}
 	for _, pid := range tree(r.pid) {
 		// Whoever traces it may stop it for a moment.
 		if !eventually(3*time.Second, func() bool { return !stopped(pid) }) {
