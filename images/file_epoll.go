@@ -28,7 +28,22 @@ func holders(t *fastcr.Tree) map[fastcr.KObj][]fastcr.FD {
 			}
 		}
 	}
+	passed(t, tables)
 	return tables
+}
+
+// passed adds the open files that only messages have: the process restores them that is
+// to receive them.
+func passed(t *fastcr.Tree, tables map[fastcr.KObj][]fastcr.FD) {
+	given := map[fastcr.KObj][]fastcr.FD{} // by table
+	for _, p := range t.Processes {
+		if len(p.Files) > 0 {
+			given[p.FilesID] = p.Files
+		}
+		for i := range p.Passed {
+			tables[p.Passed[i].File.ID] = given[p.FilesID]
+		}
+	}
 }
 
 // watchedFDs are the descriptors by which a restore adds an epoll instance's

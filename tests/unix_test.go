@@ -48,7 +48,7 @@ func TestUnixOptions(t *testing.T) {
 // TestUnixRights is about open files in messages that wait.
 func TestUnixRights(t *testing.T) {
 	for _, part := range []string{
-		"dgram", "seqpacket", "nested", "both", "shared", "family", "both ways", "to child 0", "to child 1", "unconnected",
+		"dgram", "seqpacket", "nested", "both", "shared", "epoll", "family", "both ways", "to child 0", "to child 1", "unconnected",
 	} {
 		runCase(t, Case{Name: part, Source: "rights", Args: []string{part}})
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open files in messages that wait in unix sockets. The first argument names the part. */
 #include "target.h"
+#include <sys/epoll.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -174,6 +175,22 @@ static void both(void)
 }
 
 /* Files that are open, too, sent more than once; a socket that is sent to itself. */
+static void polled(void)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = 4711 };
+	int a[2], epoll = epoll_create1(0), got;
+
+	pair(SOCK_DGRAM, a);
+	MUST(epoll >= 0 && !epoll_ctl(epoll, EPOLL_CTL_ADD, a[1], &e));
+	GIVE(a[0], "epoll", epoll);
+	GIVE(a[0], "more");
+	ready();
+	await_check();
+	take(a[1], "epoll", 1, &got);
+	memset(&e, 0, sizeof(e));
+	CHECK(epoll_wait(got, &e, 1, 0) == 1 && e.data.u64 == 4711, "nothing to be read");
+}
+
 static void shared(void)
 {
 	int a[2], f, got[3];
@@ -403,7 +420,7 @@ static void no_bytes(void)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
-		{ "stream", stream }, { "dgram", dgram }, { "seqpacket", seqpacket }, { "nested", nested }, { "both", both }, { "shared", shared },
+		{ "stream", stream }, { "dgram", dgram }, { "seqpacket", seqpacket }, { "nested", nested }, { "both", both }, { "shared", shared }, { "epoll", polled },
 		{ "family", family }, { "orphan", orphan }, { "empty", empty }, { "memfd", memfd }, { "no bytes", no_bytes },
 		{ "both ways", ways }, { "both ways, two", ways_two }, { "to child 0", to_child0 }, { "to child 1", to_child1 },
 		{ "lonely", lonely }, { "unconnected", unconnected },
