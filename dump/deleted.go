@@ -95,10 +95,15 @@ func (r *run) linkDeleted(d deletedFile) error {
 	return nil
 }
 
-// openGhost opens one file if it is regular and not open yet; one that takes more
+// openGhost opens one file if it is regular and not open yet, and reads a symbolic link; one that takes more
 // than --ghost-limit on its disk is refused.
 func (r *run) openGhost(d deletedFile) error {
 	key := [2]uint64{d.path.Dev, d.path.Ino}
+	if d.path.Mode&unix.S_IFMT == unix.S_IFLNK && r.contents.ghosts[key] == nil {
+		target, err := r.contents.asker.LinkTarget(d.pid, d.fd)
+		r.contents.ghosts[key] = &fastcr.GhostContent{Target: target}
+		return err
+	}
 	if d.path.Mode&unix.S_IFMT != unix.S_IFREG || r.contents.opened[key] != nil {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (t *fileTable) remap(id uint32, p fastcr.PathRef) error {
 // remap says that the file entry id is a ghost.
 func (g *ghostTable) remap(id uint32, p fastcr.PathRef) error {
 	key := [2]uint64{p.Dev, p.Ino}
-	if p.Mode&unix.S_IFMT == unix.S_IFREG && g.contents[key] == nil {
+	if typ := p.Mode & unix.S_IFMT; (typ == unix.S_IFREG || typ == unix.S_IFLNK) && g.contents[key] == nil {
 		return fmt.Errorf("deleted file %s: its content was not read", p.Path)
 	}
 	ghost, ok := g.ids[key]
@@ -97,7 +97,10 @@ func (g *ghostTable) writeGhost(d *Dir, id uint32, p *fastcr.PathRef) error {
 		e.Rdev = u32(p.RDev)
 	}
 	content := g.contents[[2]uint64{p.Dev, p.Ino}]
-	if content != nil {
+	switch {
+	case p.Mode&unix.S_IFMT == unix.S_IFLNK:
+		e.SymlnkTarget = &content.Target
+	case content != nil:
 		e.Chunks, e.Size = boolean(true), &p.Size
 	}
 	w := newImage(magicGhostFile)

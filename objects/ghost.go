@@ -28,6 +28,21 @@ func (a *Asker) OpenGhost(pid, fd int, path fastcr.PathRef) (*Ghost, error) {
 	return openGhost(fmt.Sprintf("/proc/self/fd/%d", dup), path)
 }
 
+// LinkTarget is what the deleted symbolic link behind fd of pid, which O_PATH opened, says.
+func (a *Asker) LinkTarget(pid, fd int) (string, error) {
+	dup, err := a.Dup(pid, fd)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(dup)
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dup, "", buf)
+	if err != nil {
+		return "", fmt.Errorf("read the symbolic link of pid %d fd %d: %w", pid, fd, err)
+	}
+	return string(buf[:n]), nil
+}
+
 // OpenMappedGhost prepares to read the deleted file that pid maps at [start, end).
 func OpenMappedGhost(pid int, start, end uint64, path fastcr.PathRef) (*Ghost, error) {
 	return openGhost(fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, start, end), path)

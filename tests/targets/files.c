@@ -89,7 +89,7 @@ static void ghosts(void)
 {
 	int fd = make("ghost", O_RDWR, "I have no name"), again = open("ghost", O_RDONLY), wr = open("ghost", O_WRONLY | O_APPEND);
 	int nameless = open(".", O_TMPFILE | O_RDWR, 0600), sparse = open("sparse", O_RDWR | O_CREAT, 0601), replaced = make("replaced", O_RDWR, "the old");
-	int empty = make("empty", O_RDONLY, ""), path;
+	int empty = make("empty", O_RDONLY, ""), path, link;
 	struct stat st, before;
 	char *map, *shared, text[6];
 
@@ -102,6 +102,7 @@ static void ghosts(void)
 	MUST((shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) != MAP_FAILED);
 	close(m);
 	MUST((path = open("empty", O_PATH)) >= 0);
+	MUST(!symlink("where/it/led", "link") && (link = open("link", O_PATH | O_NOFOLLOW)) >= 0 && !unlink("link"));
 	MUST(!unlink("ghost") && !unlink("sparse") && !unlink("mapped") && !unlink("empty"));
 	close(make("newer", O_RDWR, "the new"));
 	MUST(rename("newer", "replaced") == 0);
@@ -123,6 +124,7 @@ static void ghosts(void)
 	reads(empty, 0, "", "empty");
 	CHECK(pread(sparse, text, 6, 3LL << 30) == 6 && !memcmp(text, "middle", 6), "sparse says %.6s", text);
 	CHECK(fstat(sparse, &st) == 0 && st.st_size == 6LL << 30 && st.st_blocks < 100, "sparse: %lld bytes in %lld blocks", (long long)st.st_size, (long long)st.st_blocks);
+	CHECK(readlinkat(link, "", text, 6) == 6 && !memcmp(text, "where/", 6), "the link leads to %.6s", text);
 	CHECK(!strcmp(map, "mapped only"), "mapping says \"%.20s\"", map);
 	reads(replaced, 0, "the old", "replaced");
 	reads(open("replaced", O_RDONLY), 0, "the new", "what replaced it");

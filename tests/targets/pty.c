@@ -112,6 +112,23 @@ static void queued(int more)
 	exit(verdict());
 }
 
+/* orphan is a session whose terminal's master is closed. */
+static void orphan(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	struct stat st;
+
+	MUST(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	MUST((slave = open(ptsname(master), O_RDWR)) >= 0);
+	signal(SIGHUP, SIG_IGN);
+	close(master);
+	ready();
+	await_check();
+	CHECK(fstat(slave, &st) == 0 && S_ISCHR(st.st_mode), "slave");
+	CHECK(write(slave, "x", 1) < 0 && errno == EIO, "the terminal is not hung up: %s", strerror(errno));
+	exit(verdict());
+}
+
 int main(int argc, char **argv)
 {
 	int master, slave, up[2], ask[2], status, lock = -1, packet = 1, other, other_slave;
@@ -119,6 +136,8 @@ int main(int argc, char **argv)
 	struct stat st;
 	pid_t child;
 
+	if (argc > 1 && !strcmp(argv[1], "orphan"))
+		orphan();
 	if (argc > 1)
 		queued(!strcmp(argv[1], "more"));
 	MUST(openpty(&master, &slave, name, NULL, &size) == 0);
