@@ -52,7 +52,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *UnixSocket, *Socket; nil for plain files and for what O_PATH opened
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any
@@ -186,6 +186,13 @@ type Memfd struct {
 	HugePage uint64 // bytes; 0: no huge pages
 }
 
+// Pidfd is whose descriptor a pidfd is.
+type Pidfd struct {
+	Object KObj // the struct pid: that of a process that is gone is nobody else's
+	PID    int  // in our pid namespace, 0: not seen there
+	Dead   bool // nothing is left of the process, not even a zombie
+}
+
 // Socket is a socket of a family that has no type of its own.
 type Socket struct {
 	Object                      KObj
@@ -317,6 +324,7 @@ type SocketPacket struct {
 // GhostContent is a deleted file's content.
 type GhostContent struct {
 	Extents []GhostExtent
+	Target  string // of a symbolic link
 }
 
 // GhostExtent is a data extent of a deleted file.

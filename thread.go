@@ -29,6 +29,7 @@ type Thread struct {
 	FSID              KObj
 	SighandID         KObj
 	Traced            bool   // a ptracer is attached
+	Tracer            int    // its process, in our pid namespace; 0: not seen there
 	SavedSigmaskInUse bool   // restore_sigmask was set
 	RestartBlockLeft  uint64 // nanoseconds left, if the last call was an interrupted sleep
 }

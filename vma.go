@@ -30,7 +30,7 @@ const (
 	VMAVsyscall // the gate page
 	VMAAIORing
 	VMASocket      // packet socket rings
-	VMAMemfd       // of a memfd, private or shared by VMMayShare
+	VMAMemfd       // of a memfd, private or shared by VMMayShare; privately of a VMAAnonShared object
 	VMAHugetlbAnon // anonymous hugetlb, private or shared by VMShared
 	VMAUnsupported // a device or special mapping that cannot be restored
 	VMAUprobes

@@ -8,6 +8,7 @@
 #include "file_inotify.h"
 #include "file_lock.h"
 #include "file_memfd.h"
+#include "file_pidfd.h"
 #include "file_pipe.h"
 #include "file_socket.h"
 #include "file_tty.h"
@@ -21,6 +22,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define S_IFREG 0100000
 #define FMODE_PATH 0x4000 /* O_PATH: the file was not opened, it has no state */
 #define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446
 #define SOCKFS_MAGIC 0x534f434b
 
 /* Belongs to the reading thread, like thread.bpf.c's. */
@@ -69,6 +71,8 @@ static __always_inline __u32 file_what(const struct file_rec *r, struct file *fi
 {
 	if (r->mode & FMODE_PATH)
 		return FILE_PLAIN;
+	if (r->path.magic == PID_FS_MAGIC)
+		return FILE_PIDFD;
 	switch (r->path.mode & S_IFMT) {
 	case S_IFREG:
 		return is_memfd(&r->path, d) ? FILE_MEMFD : FILE_PLAIN;
@@ -123,6 +127,9 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		break;
 	case FILE_MEMFD:
 		emit_memfd(seq, file);
+		break;
+	case FILE_PIDFD:
+		emit_pidfd(seq, file, s->rec.path.magic == PID_FS_MAGIC, &s->ns);
 		break;
 	case FILE_SOCKET:
 		emit_messages(seq, &s->walk);

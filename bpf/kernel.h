@@ -213,6 +213,7 @@ struct inode {
 	struct file_lock_context *i_flctx;
 	struct fsnotify_mark_connector *i_fsnotify_marks;
 	struct hlist_head i_dentry;
+	void *i_private;
 };
 
 struct dentry {
@@ -470,7 +471,7 @@ struct task_struct {
 	unsigned long jobctl;
 	unsigned int personality;
 	struct mm_struct *mm;
-	struct task_struct *real_parent;
+	struct task_struct *real_parent, *parent; /* parent: the tracer of what is traced */
 	struct nsproxy *nsproxy;
 	kuid_t loginuid;
 	__u64 utime, stime;

@@ -31,6 +31,7 @@ enum rec_type {
 	REC_FILE_TTY_DATA,
 	REC_FILE_UNIX,
 	REC_FILE_MESSAGE,
+	REC_FILE_PIDFD,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -79,6 +80,7 @@ struct thread_rec {
 	__u64 sas_sp, sas_size;
 	__u32 sas_flags, restore_sigmask;
 	__u32 state, ptrace;
+	__u32 tracer, __reserved; /* tracer: a process in the reader's pid namespace, 0: none seen there */
 	__s32 static_prio;
 	__u32 policy, rt_priority;
 	__u32 pdeath_signal;
@@ -276,6 +278,7 @@ enum file_what {
 	FILE_INOTIFY,
 	FILE_MEMFD,
 	FILE_SOCKET,
+	FILE_PIDFD,
 };
 
 /*
@@ -359,6 +362,14 @@ struct file_memfd {
 	__u64 file;
 	__u64 blocksize; /* bytes: of huge pages where hugetlb is set */
 	__u32 seals, hugetlb;
+};
+
+/* REC_FILE_PIDFD: whose descriptor it is. */
+struct file_pidfd {
+	struct rec_head head;
+	__u64 file, object; /* object: address of the struct pid */
+	__u32 pid;	    /* in the reader's pid namespace, 0: not seen there */
+	__u32 dead;	    /* nothing is left of the process */
 };
 
 /* Bits of file_socket.options. */

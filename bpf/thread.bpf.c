@@ -126,13 +126,14 @@ static __always_inline void fill_restart(struct thread_rec *r, struct task_struc
 		r->restart_expires = sleep.expires - now;
 }
 
-static __always_inline void fill_rest(struct thread_rec *r, struct task_struct *t)
+static __always_inline void fill_rest(struct thread_rec *r, struct task_struct *t, const struct reader_ns *ns)
 {
 	r->files = (__u64)t->files;
 	r->fs_struct = (__u64)t->fs;
 	r->sighand = (__u64)t->sighand;
 	r->state = t->__state;
 	r->ptrace = t->ptrace;
+	r->tracer = r->ptrace ? pid_in(t->parent->group_leader->thread_pid, ns) : 0;
 	r->static_prio = t->static_prio;
 	r->policy = t->policy;
 	if (BPF_CORE_READ_BITFIELD_PROBED(t, sched_reset_on_fork))
@@ -233,7 +234,7 @@ int dump_thread(struct bpf_iter__task *ctx)
 	fill_cpu(&s->rec, t);
 	fill_signals(&s->rec, t);
 	fill_restart(&s->rec, t);
-	fill_rest(&s->rec, t);
+	fill_rest(&s->rec, t, &ns);
 	fill_cred(&s->rec.cred, t->real_cred);
 	fill_rseq(&s->rec.rseq, task, t, (__s64)s->rec.regs[15] >= 0);
 

@@ -25,6 +25,7 @@ const (
 	recFileTTYData
 	recFileUnix
 	recFileMessage
+	recFilePidfd
 )
 
 // enum file_what
@@ -39,6 +40,7 @@ const (
 	fileInotify
 	fileMemfd
 	fileSocket
+	filePidfd
 )
 
 // fileDecoders decode what follows a descriptor's record: what its file's kind
@@ -46,6 +48,7 @@ const (
 var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
+	recFilePidfd: decodePidfd,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 
@@ -116,7 +119,7 @@ const (
 var kindOfWhat = [...]fastcr.FileKind{
 	filePipe: fastcr.KindPipe, fileTTY: fastcr.KindTTY, fileEventfd: fastcr.KindEventfd, fileSignalfd: fastcr.KindSignalfd,
 	fileTimerfd: fastcr.KindTimerfd, fileEpoll: fastcr.KindEpoll, fileInotify: fastcr.KindInotify, fileMemfd: fastcr.KindMemfd,
-	fileSocket: fastcr.KindSocket, // decodeSocket knows better
+	filePidfd: fastcr.KindPidfd, fileSocket: fastcr.KindSocket, // decodeSocket knows better
 }
 
 // fileKind tells what an open file is.

@@ -108,6 +108,19 @@ type fileFileMore struct {
 	Changed uint64
 }
 
+type fileFilePidfd struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File   uint64
+	Object uint64
+	Pid    uint32
+	Dead   uint32
+}
+
 type fileFilePipe struct {
 	_    structs.HostLayout
 	Head struct {

@@ -73,7 +73,7 @@ func decodeThreadRec(rec []byte, b *builder) error {
 	}
 	t.Comm = cstring(r.Comm[:])
 	t.State = r.State
-	t.Traced = r.Ptrace != 0
+	t.Traced, t.Tracer = r.Ptrace != 0, int(r.Tracer)
 	t.Regs = decodeRegs(r)
 	t.Mode32 = t.Regs.CS == cs32
 	t.TLS = [3]fastcr.TLSDesc{fastcr.TLSDesc(r.Tls[0]), fastcr.TLSDesc(r.Tls[1]), fastcr.TLSDesc(r.Tls[2])}

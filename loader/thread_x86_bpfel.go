@@ -65,6 +65,8 @@ type threadThreadRec struct {
 	RestoreSigmask uint32
 	State          uint32
 	Ptrace         uint32
+	Tracer         uint32
+	Reserved       uint32
 	StaticPrio     int32
 	Policy         uint32
 	RtPriority     uint32

@@ -104,7 +104,7 @@ func vmaKind(v *fastcr.VMA) fastcr.VMAKind {
 	}
 	if kind, ok := kernelFileKind(&v.Path); ok {
 		if kind == fastcr.VMAAnonShared && v.Flags&fastcr.VMMayShare == 0 {
-			return fastcr.VMAFilePrivate
+			return fastcr.VMAMemfd // somebody's shared memory, opened in map_files
 		}
 		return kind
 	}

@@ -65,6 +65,21 @@ static void check_seals(int fd, int want)
 	CHECK(got == want, "fd %d: seals %#x, were %#x", fd, got, want);
 }
 
+/* private_of maps somebody's shared memory privately: the fourth page is nobody's yet. */
+static char *private_of(char *shared, size_t pages)
+{
+	char path[64], *p;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (long)shared, (long)(shared + pages * PAGE));
+	fd = open(path, O_RDWR);
+	MUST(fd >= 0);
+	p = map(pages, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	fill(p + 2 * PAGE, 1, 8);
+	close(fd);
+	return p;
+}
+
 int main(void)
 {
 	int closed = memfd("some name", 0, 8, 0);
@@ -78,6 +93,7 @@ int main(void)
 	int noexec = memfd_create("no program", MFD_NOEXEC_SEAL); /* Linux 6.3 */
 	int reader, again, append, dupped, status = -1;
 	char *mapped, *writer, *readonly, *copy, *late, *tail, *page = malloc(PAGE);
+	char *shared, *its;
 	volatile int *turn = (int *)anon(1, MAP_SHARED);
 	struct stat st;
 	pid_t pid;
@@ -125,6 +141,9 @@ int main(void)
 	}
 	while (!*turn)
 		pause_ms(1);
+	shared = anon(4, MAP_SHARED);
+	fill(shared, 3, 7);
+	its = private_of(shared, 4);
 
 	ready();
 	await_check();
@@ -171,6 +190,11 @@ int main(void)
 	CHECK((fcntl(reader, F_GETFL) & O_ACCMODE) == O_RDONLY && write(reader, "", 1) < 0, "the reader writes");
 	CHECK((fcntl(append, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK)) == (O_WRONLY | O_APPEND | O_NONBLOCK), "flags %#x", fcntl(append, F_GETFL));
 	CHECK(fcntl(both, F_GETFD) == FD_CLOEXEC && fcntl(dupped, F_GETFD) == 0, "close-on-exec %d %d", fcntl(both, F_GETFD), fcntl(dupped, F_GETFD));
+
+	CHECK(wrong_page(its, 2, 7) < 0 && wrong_page(its + 2 * PAGE, 1, 8) < 0, "a private mapping of shared memory differs");
+	CHECK(wrong_page(shared, 3, 7) < 0, "shared memory differs");
+	shared[3 * PAGE] = 9;
+	CHECK(its[3 * PAGE] == 9, "a private mapping is no longer of the shared memory");
 
 	*turn = 2;
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0, "the child ended with %#x", status);
