@@ -98,6 +98,8 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 	}
 	for _, t := range p.Threads {
 		switch {
+		case t.Traced && r.pids[t.Tracer]:
+			r.add(t.TID, -1, t.Comm, fmt.Sprintf("is traced by process %d of the tree, which no restore attaches again", t.Tracer), "detach the tracer")
 		case t.Mode32:
 			r.add(t.TID, -1, t.Comm, "runs 32-bit code", "")
 		case t.FilesID != p.FilesID:

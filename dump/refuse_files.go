@@ -15,7 +15,6 @@ var refusedKinds = map[fastcr.FileKind]string{
 	fastcr.KindUnknown:     "is of a kind that cannot be restored",
 	fastcr.KindSocket:      "is a network socket",
 	fastcr.KindNamespace:   "is a namespace descriptor",
-	fastcr.KindPidfd:       "is a pidfd",
 	fastcr.KindFanotify:    "is a fanotify descriptor",
 	fastcr.KindIOUring:     "is an io_uring",
 	fastcr.KindUserfaultfd: "is a userfaultfd",
@@ -60,6 +59,8 @@ func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		r.checkTTY(p, fd, d)
 	case *fastcr.Eventfd:
 		r.checkEventfd(p, fd, d)
+	case *fastcr.Pidfd:
+		r.checkPidfd(p, fd, d)
 	case *fastcr.Timerfd:
 		if d.ClockID == unix.CLOCK_REALTIME_ALARM || d.ClockID == unix.CLOCK_BOOTTIME_ALARM {
 			r.add(p.PID, fd.Num, "timerfd", fmt.Sprintf("is a timer of clock %d, which wakes the machine: criu does not restore it", d.ClockID), "")
@@ -91,6 +92,21 @@ func (r *refusal) checkEventfd(p *fastcr.Process, fd *fastcr.FD, e *fastcr.Event
 		r.add(p.PID, fd.Num, "eventfd", "is a semaphore (EFD_SEMAPHORE), which criu restores as a plain counter", "")
 	case e.Counter > math.MaxUint32:
 		r.add(p.PID, fd.Num, "eventfd", fmt.Sprintf("counts %d, of which criu restores the lower 32 bits", e.Counter), "")
+	}
+}
+
+// pidfdThread is PIDFD_THREAD.
+const pidfdThread = unix.O_EXCL
+
+// checkPidfd wants the process to be in the tree, or gone: so the restore finds or makes it.
+func (r *refusal) checkPidfd(p *fastcr.Process, fd *fastcr.FD, d *fastcr.Pidfd) {
+	switch {
+	case fd.File.Flags&pidfdThread != 0:
+		r.add(p.PID, fd.Num, "pidfd", "is of a thread (PIDFD_THREAD), which criu does not restore", "")
+	case !d.Dead && d.PID == 0:
+		r.add(p.PID, fd.Num, "pidfd", "is of a process outside of this pid namespace", "close it")
+	case !d.Dead && !r.pids[d.PID]:
+		r.add(p.PID, fd.Num, "pidfd", fmt.Sprintf("is of process %d, which is outside of the tree", d.PID), "close it, or dump a tree that holds that process")
 	}
 }
 

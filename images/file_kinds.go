@@ -40,6 +40,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 	fastcr.KindInotify:    {pb.FdTypes_INOTIFY, encodeInotify},
 	fastcr.KindUnixSocket: {pb.FdTypes_UNIXSK, encodeUnix},
 	fastcr.KindMemfd:      {pb.FdTypes_MEMFD, encodeMemfd},
+	fastcr.KindPidfd:      {pb.FdTypes_PIDFD, encodePidfd},
 }
 
 func encodeRegular(t *fileTable, id uint32, f *fastcr.File) error {

@@ -26,6 +26,7 @@ type fileTable struct {
 	memfds  memfdTable
 	unix    *UnixLinks
 	holders map[fastcr.KObj][]fastcr.FD
+	gone    map[fastcr.KObj]uint32 // processes that only pidfds remember
 }
 
 // pathKey tells paths apart: a file that is mapped in two ways has two entries.
@@ -37,7 +38,7 @@ type pathKey struct {
 
 func newFileTable(tree *fastcr.Tree, opts EncodeOptions) *fileTable {
 	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
-		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), unix: NewUnixLinks(tree), holders: holders(tree)}
+		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), unix: NewUnixLinks(tree), holders: holders(tree), gone: map[fastcr.KObj]uint32{}}
 }
 
 func (t *fileTable) next() uint32 {
@@ -74,7 +75,7 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 	} else if p.Path == "" || p.Path[0] != '/' {
 		return fmt.Errorf("file %q (device %x, inode %d) has no absolute path", p.Path, p.Dev, p.Ino)
 	}
-	if p.Deleted && p.External == "" {
+	if p.Deleted && p.External == "" && p.FSMagic != devptsMagic {
 		if err := t.remap(id, p); err != nil {
 			return err
 		}

@@ -46,6 +46,9 @@ const (
 const resetOnFork = 0x40000000
 
 func (u *unfit) checkThreads(p *fastcr.Process) {
+	if pendingSignal(p, unix.SIGTRAP) {
+		u.add(p.PID, -1, p.Comm, "has a SIGTRAP pending, which a restore takes for one of its own")
+	}
 	for _, t := range p.Threads {
 		switch t.Policy &^ resetOnFork {
 		case schedDeadline:
@@ -75,6 +78,7 @@ func (u *unfit) checkMappings(p *fastcr.Process) {
 const (
 	tmpfsMagic   = 0x01021994
 	hugetlbMagic = 0x958458f6
+	devptsMagic  = 0x1cd1 // whose files the kernel makes: a restore makes no ghosts of them
 )
 
 const reasonHugeGhost = "is a deleted file of hugetlbfs, which a restore cannot write anew"

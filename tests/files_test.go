@@ -32,6 +32,12 @@ func TestFiles(t *testing.T) {
 	runCase(t, Case{Name: "shared", Source: "files", Args: []string{"shared"}})
 }
 
+func TestPidfds(t *testing.T) {
+	runCase(t, Case{Name: "all", Source: "pidfd"})
+	runCase(t, Case{Name: "outside", Source: "pidfd", Args: []string{"outside"}, Refused: []string{"fd 3", "pidfd", "outside of the tree"}})
+	runCase(t, Case{Name: "thread", Source: "pidfd", Args: []string{"thread"}, Refused: []string{"fd 3", "pidfd", "PIDFD_THREAD"}})
+}
+
 func TestDeletedFiles(t *testing.T) {
 	runCase(t, Case{Name: "ghosts", Source: "files", Args: []string{"ghosts"}})
 	runCase(t, Case{Name: "with another name", Source: "files", Args: []string{"links"}, DumpFlags: []string{"--link-remap"},
@@ -158,6 +164,7 @@ func TestSocketPairs(t *testing.T) {
 
 func TestTerminals(t *testing.T) {
 	runCase(t, Case{Name: "pty pair", Source: "pty"})
+	runCase(t, Case{Name: "master closed", Source: "pty", Args: []string{"orphan"}})
 	runCase(t, Case{Name: "queues", Source: "pty", Args: []string{"queued"}})
 	runCase(t, Case{Name: "more than a queue holds", Source: "pty", Args: []string{"more"}, CRIUCannot: "it cuts it off",
 		Refused: []string{"/dev/ptmx", "more to be read"}})

@@ -30,8 +30,15 @@ func TestChroot(t *testing.T) {
 	runCase(t, Case{Name: "chroot", Source: "process", Args: []string{"chroot"}, Dir: "root/sub", Setup: dirs})
 }
 
+// TestPendingStops is about signals that would stop the restorer.
+func TestPendingStops(t *testing.T) {
+	runCase(t, Case{Name: "stopped", Source: "pending", Args: []string{"stopped"}, Stopped: true, Ignore: []string{"SigPnd", "ShdPnd"}})
+	runCase(t, Case{Name: "trap", Source: "pending", Args: []string{"trap"}, Refused: []string{"SIGTRAP pending"}})
+	runCase(t, Case{Name: "traced", Source: "pending", Args: []string{"traced"}, Refused: []string{"traced by process", "detach the tracer"}})
+}
+
 func TestSeccomp(t *testing.T) {
-	for _, kind := range []string{"strict", "kill", "threads"} {
+	for _, kind := range []string{"strict", "kill", "threads", "tsync"} {
 		runCase(t, Case{Name: kind, Source: "seccomp", Args: []string{kind}})
 	}
 	runCase(t, Case{Name: "sleeps", Source: "seccomp", Args: []string{"sleeps"}, CRIUCannot: "keep sleeps from returning EINTR"})
