@@ -20,9 +20,10 @@ var layers = map[string][]string{
 	"objects":    {""},
 	"images":     {"", "images/pb", "memory", "xstate"},
 	"loader":     {"", "xstate"},
+	"netlock":    {"loader"},
 	"restore":    {"", "images"},
 	"check":      {"", "freeze", "memory", "restore"},
-	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "seccomp"},
+	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "netlock", "seccomp"},
 	"bench":      {"images"},
 	"cmd/fastcr": {"", "dump", "restore", "check", "freeze", "loader"},
 	"tests":      {"", "dump", "restore", "images", "freeze"},
@@ -40,6 +41,8 @@ var only = map[string][]string{
 	"github.com/cilium/ebpf":           {"loader"},
 	"google.golang.org/protobuf":       {"images/pb/gen"}, // in no program: see images/pb
 	"github.com/aperturerobotics":      {"images/pb"},
+	"github.com/google/nftables":       {"netlock"},
+	"github.com/mdlayher":              {"netlock"},
 	"github.com/spf13/pflag":           {"cmd/fastcr", "cmd/fastcr-bench"},
 	"github.com/checkpoint-restore/go": {"images/pb/gen", "restore"},
 }

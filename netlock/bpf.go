@@ -1,0 +1,73 @@
+package netlock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/fastcr/fastcr/loader"
+)
+
+// programs is a holder of BPF.
+type programs struct {
+	lock *loader.PacketLock
+	keys []loader.PacketKey
+}
+
+// newPrograms attaches to netfilter's hooks, or on kernels without such links to
+// the topmost cgroup.
+func newPrograms(room int) (holder, error) {
+	lock, err := loader.NewPacketLock(room)
+	if errors.Is(err, errors.ErrUnsupported) {
+		var dir string
+		if dir, err = cgroup2(); err != nil {
+			return nil, err
+		}
+		lock, err = loader.NewCgroupPacketLock(room, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &programs{lock: lock, keys: make([]loader.PacketKey, 0, room)}, nil
+}
+
+func (p *programs) add(conns []Conn) error {
+	p.keys = p.keys[:0]
+	for _, c := range conns {
+		p.keys = append(p.keys, c.key())
+	}
+	return p.lock.Add(p.keys)
+}
+
+func (p *programs) turn(on bool) error { return p.lock.Switch(on) }
+func (p *programs) close()             { p.lock.Close() }
+
+// cgroup2 is where the v2 hierarchy is mounted, as high as it can be seen.
+func cgroup2() (string, error) {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	if dir := parseCgroup2(string(info)); dir != "" {
+		return dir, nil
+	}
+	return "", fmt.Errorf("no cgroup v2 hierarchy is mounted: %w", errors.ErrUnsupported)
+}
+
+// parseCgroup2 reads mountinfo: id, parent, device, root, mount point, options, optional
+// fields, "-", type.
+func parseCgroup2(mountinfo string) string {
+	dir, shortest := "", 0
+	for line := range strings.Lines(mountinfo) {
+		before, after, _ := strings.Cut(line, " - ")
+		f := strings.Fields(before)
+		if len(f) < 6 || !strings.HasPrefix(after, "cgroup2 ") {
+			continue
+		}
+		if dir == "" || len(f[3]) < shortest {
+			dir, shortest = f[4], len(f[3])
+		}
+	}
+	return dir
+}

@@ -1,0 +1,206 @@
+// Package netlock holds the packets of TCP connections while their owner is
+// frozen, and, after a dump that killed it, until criu's restore lets them go: a
+// peer whose packets are answered by nobody sends them again, one that gets a RST
+// has lost its connection.
+//
+// What is costly is done before the freeze: Prepare loads and attaches what drops
+// packets, with the connections known so far and switched off. Lock enters those
+// that came since and switches it on, Unlock off. All of that is this process's
+// alone and goes with it. Keep leaves what criu's restore removes.
+package netlock
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Method is how packets are held, and by what name criu's restore knows it.
+type Method int
+
+// The methods. The zero value is BPF where the kernel has it, else Nftables.
+const (
+	Default  Method = iota
+	BPF             // programs at netfilter's hooks (Linux 6.4) or the topmost cgroup
+	Nftables        // a table owned by this process (Linux 5.12)
+	Iptables        // held as by default; Keep leaves iptables rules
+	Skip            // packets are not held
+)
+
+// NETWORK_LOCK_METHOD of criu's cr_options.h, in inventory_entry.network_lock_method.
+const (
+	imageIptables = 0
+	imageNftables = 1
+	imageSkip     = 2
+)
+
+var methodNames = []string{"", "bpf", "nftables", "iptables", "skip"}
+
+func (m Method) String() string { return methodNames[m] }
+
+// ParseMethod reads --network-lock's argument.
+func ParseMethod(s string) (Method, error) {
+	for i, name := range methodNames {
+		if s == name {
+			return Method(i), nil
+		}
+	}
+	return 0, fmt.Errorf("--network-lock %s: give bpf, nftables, iptables or skip", s)
+}
+
+// Options say what to prepare.
+type Options struct {
+	Method Method
+	RunID  string // names what Keep leaves: inventory_entry.dump_criu_run_id
+	Conns  []Conn // known before the freeze
+	Kept   bool   // Keep will be called: what it needs is made sure of
+}
+
+// holder drops the packets of its connections while it is on.
+type holder interface {
+	add(conns []Conn) error
+	turn(on bool) error
+	close()
+}
+
+// Lock is prepared before the freeze, off. It is used by one goroutine at a time.
+type Lock struct {
+	opts   Options
+	holder holder // nil: Skip
+	known  map[Conn]struct{}
+	fresh  []Conn
+	all    []Conn // what Lock was called with
+	keeper keeper
+	on     bool
+}
+
+// room is for how many connections a lock that knows n has memory.
+func room(n int) int { return n + n/4 + 256 }
+
+// Prepare makes a lock for the connections of its network namespace, which is the
+// calling thread's. It needs CAP_NET_ADMIN, and CAP_BPF for BPF.
+func Prepare(o Options) (*Lock, error) {
+	l := &Lock{opts: o, known: make(map[Conn]struct{}, len(o.Conns)), fresh: make([]Conn, 0, room(len(o.Conns)))}
+	if o.Method == Skip {
+		return l, nil
+	}
+	var err error
+	if l.holder, err = newHolder(o.Method, room(len(o.Conns))); err != nil {
+		return nil, fmt.Errorf("prepare the lock of TCP connections (--network-lock): %w", err)
+	}
+	if o.Kept {
+		if l.keeper, err = newKeeper(o.Method, o.RunID); err != nil {
+			l.Close()
+			return nil, fmt.Errorf("prepare the lock of TCP connections (--network-lock): %w", err)
+		}
+	}
+	for _, c := range o.Conns {
+		l.known[c] = struct{}{}
+	}
+	if err := l.holder.add(o.Conns); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("lock %d TCP connections: %w", len(o.Conns), err)
+	}
+	return l, nil
+}
+
+// newHolder makes what drops packets in the freeze.
+func newHolder(m Method, room int) (holder, error) {
+	if m == Nftables {
+		return newTable()
+	}
+	h, err := newPrograms(room)
+	if err == nil || m == BPF {
+		return h, err
+	}
+	t, e := newTable()
+	if e != nil {
+		return nil, fmt.Errorf("%w; nor is there nftables: %w", err, e)
+	}
+	return t, nil
+}
+
+// Lock holds the connections' packets from now on. It is made for the freeze:
+// what Prepare knew costs no call.
+func (l *Lock) Lock(conns []Conn) error {
+	l.all = conns
+	if l.holder == nil {
+		return nil
+	}
+	l.fresh = l.fresh[:0]
+	for _, c := range conns {
+		if _, ok := l.known[c]; !ok {
+			l.fresh = append(l.fresh, c)
+		}
+	}
+	if err := l.holder.add(l.fresh); err != nil {
+		return fmt.Errorf("lock %d TCP connections: %w", len(l.fresh), err)
+	}
+	if err := l.holder.turn(true); err != nil {
+		return fmt.Errorf("lock TCP connections: %w", err)
+	}
+	l.on = true
+	return nil
+}
+
+// Unlock lets the packets pass again.
+func (l *Lock) Unlock() error {
+	if !l.on {
+		return nil
+	}
+	if err := l.holder.turn(false); err != nil {
+		return fmt.Errorf("unlock TCP connections: %w", err)
+	}
+	l.on = false
+	return nil
+}
+
+// Keep has the packets of what Lock was called with held on when this process has
+// ended, until criu's restore of an image with ImageMethod and the run id. Call it with the
+// lock on. Drop takes it back.
+func (l *Lock) Keep() error {
+	if l.keeper == nil || len(l.all) == 0 {
+		return nil
+	}
+	if err := l.keeper.keep(l.all); err != nil {
+		return fmt.Errorf("leave the lock of TCP connections for the restore: %w", errors.Join(err, l.keeper.drop()))
+	}
+	return nil
+}
+
+// Drop removes what Keep left, when the owner of the connections lives on.
+func (l *Lock) Drop() error {
+	if l.keeper == nil {
+		return nil
+	}
+	return l.keeper.drop()
+}
+
+// AfterKill tells whether Keep is to be called after the owner of the connections
+// was killed, because nobody could take back what it leaves if this process ended in between.
+func (l *Lock) AfterKill() bool { return l.keeper != nil && l.keeper.lastWords() == nil }
+
+// LastWords is a message to the kernel's netfilter netlink socket that removes what Keep leaves.
+// It is for a process that survives this one. Nil with AfterKill.
+func (l *Lock) LastWords() []byte {
+	if l.keeper == nil {
+		return nil
+	}
+	return l.keeper.lastWords()
+}
+
+// ImageMethod is inventory_entry.network_lock_method: who removes what Keep leaves. Nil is
+// a lock that was not needed.
+func (l *Lock) ImageMethod() uint32 {
+	if l == nil || l.keeper == nil || len(l.all) == 0 {
+		return imageSkip
+	}
+	return l.keeper.method()
+}
+
+// Close lifts the lock, but not what Keep left.
+func (l *Lock) Close() {
+	if l.holder != nil {
+		l.holder.close()
+		l.holder, l.on = nil, false
+	}
+}
