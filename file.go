@@ -41,6 +41,7 @@ const (
 	KindKVM
 	KindDRM
 	KindAnonOther // another anonymous inode; PathRef.Path names it
+	KindInetSocket
 )
 
 // File is one open file (struct file).
@@ -52,7 +53,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket; nil for plain files and for what O_PATH opened
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any
@@ -212,7 +213,7 @@ func (s *Socket) String() string {
 
 // socketFamilies are names of AF_* (linux/socket.h).
 var socketFamilies = map[uint32]string{
-	2: "inet", 10: "inet6", 15: "key", 16: "netlink", 17: "packet", 21: "rds", 29: "can", 30: "tipc", 31: "bluetooth",
+	15: "key", 16: "netlink", 17: "packet", 21: "rds", 29: "can", 30: "tipc", 31: "bluetooth",
 	38: "alg", 40: "vsock", 43: "smc", 44: "xdp", 45: "mctp",
 }
 

@@ -237,6 +237,74 @@ static __always_inline bool unix_has_oob(void *sock)
 	return bpf_core_field_exists(u->oob_skb) && BPF_CORE_READ(u, oob_skb);
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct inet_sock___flags {
+	unsigned long inet_flags;
+};
+
+struct inet_sock___bits {
+	__u16 cmsg_flags;
+	__u8 freebind : 1;
+	__u8 hdrincl : 1;
+	__u8 transparent : 1;
+	__u8 nodefrag : 1;
+};
+
+struct udp_sock___flags {
+	unsigned long udp_flags;
+};
+
+struct udp_sock___bits {
+	unsigned int corkflag;
+};
+
+struct tcp_sock___md5 {
+	void *md5sig_info;
+};
+
+#pragma clang attribute pop
+
+/* Bits of inet_sock.inet_flags; the first 9 ask for control messages. */
+#define INET_FLAG_PKTINFO 1
+#define INET_FLAGS_CMSG 0x1ff
+#define INET_FLAG_FREEBIND (1 << 11)
+#define INET_FLAG_HDRINCL (1 << 12)
+#define INET_FLAG_TRANSPARENT (1 << 15)
+#define INET_FLAG_NODEFRAG (1 << 17)
+
+/* v6.6 (c274af224269) gathered the bits of an inet_sock in inet_flags: the ones above. */
+static __always_inline __u64 inet_flags(void *sock)
+{
+	struct inet_sock___flags *f = sock;
+	struct inet_sock___bits *b = sock;
+
+	if (bpf_core_field_exists(f->inet_flags))
+		return BPF_CORE_READ(f, inet_flags);
+	return (BPF_CORE_READ_BITFIELD_PROBED(b, cmsg_flags) & INET_FLAGS_CMSG) | BPF_CORE_READ_BITFIELD_PROBED(b, freebind) << 11 |
+	       BPF_CORE_READ_BITFIELD_PROBED(b, hdrincl) << 12 | BPF_CORE_READ_BITFIELD_PROBED(b, transparent) << 15 |
+	       BPF_CORE_READ_BITFIELD_PROBED(b, nodefrag) << 17;
+}
+
+/* UDP_CORK. v6.6 (81b36803ac13) made it a bit of udp_flags. */
+static __always_inline bool udp_corked(void *sock)
+{
+	struct udp_sock___flags *f = sock;
+	struct udp_sock___bits *b = sock;
+
+	if (bpf_core_field_exists(f->udp_flags))
+		return BPF_CORE_READ(f, udp_flags) & 1;
+	return BPF_CORE_READ_BITFIELD_PROBED(b, corkflag);
+}
+
+/* Only with CONFIG_TCP_MD5SIG. */
+static __always_inline bool tcp_signed(void *sock)
+{
+	struct tcp_sock___md5 *t = sock;
+
+	return bpf_core_field_exists(t->md5sig_info) && BPF_CORE_READ(t, md5sig_info);
+}
+
 /* Only with CONFIG_WATCH_QUEUE. */
 static __always_inline bool pipe_is_watch_queue(void *pipe)
 {

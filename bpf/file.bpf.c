@@ -5,6 +5,7 @@
 #include "pidns.h"
 #include "file_anon.h"
 #include "file_epoll.h"
+#include "file_inet.h"
 #include "file_inotify.h"
 #include "file_lock.h"
 #include "file_memfd.h"
@@ -135,6 +136,7 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		emit_messages(seq, &s->walk);
 		emit_socket(seq, file, (void *)s->text);
 		emit_unix(seq, file, (void *)s->text);
+		emit_inet(seq, file, (void *)s->text);
 		break;
 	}
 }

@@ -648,12 +648,20 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct in6_addr {
+	__u8 s6_addr[16];
+};
+
 struct sock_common {
+	__be32 skc_daddr, skc_rcv_saddr;
+	__be16 skc_dport;
 	unsigned short skc_family;
 	unsigned char skc_state;
 	unsigned char skc_reuse : 4;
 	unsigned char skc_reuseport : 1;
+	unsigned char skc_ipv6only : 1;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 	unsigned long skc_flags;
 	int skc_bound_dev_if;
 };
@@ -685,10 +693,15 @@ struct sock {
 	__u16 sk_protocol, sk_type;
 	__u8 sk_shutdown;
 	unsigned long sk_lingertime;
-	__u32 sk_max_ack_backlog;
+	__u32 sk_max_ack_backlog, sk_ack_backlog;
 	__u8 sk_no_check_tx : 1;
 	__u32 sk_tsflags; /* 16 bits before v6.6: read with BPF_CORE_READ_BITFIELD_PROBED */
 	struct sk_filter *sk_filter;
+	struct sock_reuseport *sk_reuseport_cb;
+};
+
+struct sock_reuseport {
+	void *prog;
 };
 
 struct sk_filter {
@@ -705,6 +718,59 @@ enum sock_flags {
 	SOCK_LOCALROUTE = 13,
 	SOCK_RXQ_OVFL = 17,
 	SOCK_FILTER_LOCKED = 21,
+};
+
+struct ipv6_pinfo {
+	struct in6_addr saddr;
+	union {
+		struct {
+			__u16 rxinfo : 1;
+		} bits;
+		__u16 all;
+	} rxopt;
+	void *ipv6_mc_list, *ipv6_ac_list;
+};
+
+struct inet_sock {
+	struct sock sk;
+	struct ipv6_pinfo *pinet6;
+	__be32 inet_saddr;
+	__s16 uc_ttl;
+	__be16 inet_sport;
+	void *inet_opt, *mc_list;
+	__u8 tos;
+};
+
+struct icmp_filter {
+	__u32 data;
+};
+
+struct icmp6_filter {
+	__u32 data[8];
+};
+
+struct raw_sock {
+	struct icmp_filter filter;
+};
+
+struct raw6_sock {
+	__u32 checksum;
+	struct icmp6_filter filter;
+};
+
+struct udp_sock {
+	int pending;
+	__u8 encap_type;
+};
+
+struct inet_connection_sock {
+	void *icsk_ulp_ops;
+};
+
+struct tcp_sock {
+	__u8 nonagle : 4;
+	__u8 keepalive_probes;
+	unsigned int keepalive_time, keepalive_intvl;
 };
 
 struct socket {

@@ -32,6 +32,7 @@ enum rec_type {
 	REC_FILE_UNIX,
 	REC_FILE_MESSAGE,
 	REC_FILE_PIDFD,
+	REC_FILE_INET = 116,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -444,6 +445,41 @@ struct file_unix {
 	__u32 peer_type, __reserved;
 	__u8 name[112], peer_name[112]; /* struct sockaddr_un */
 	struct unix_path path;
+};
+
+/* Bits of file_inet.options. */
+enum inet_option {
+	INET_FREEBIND = 1,
+	INET_PKTINFO = 2, /* IP_PKTINFO, IPV6_RECVPKTINFO */
+	INET_HDRINCL = 4,
+	INET_NODEFRAG = 8,
+	INET_TRANSPARENT = 16,
+	INET_V6ONLY = 32,
+	INET_CORK = 64,		/* UDP_CORK, or a datagram that is not complete; TCP_CORK */
+	INET_NODELAY = 128,	/* TCP_NODELAY */
+	INET_MULTICAST = 256,	/* member of a group, or of an anycast one */
+	INET_RECEIVES = 512,	/* control messages other than PKTINFO's are asked for */
+	INET_IP_OPTIONS = 1024, /* IP_OPTIONS */
+	INET_TUNNEL = 2048,	/* UDP_ENCAP */
+	INET_LAYER = 4096,	/* TCP_ULP */
+	INET_SIGNED = 8192,	/* TCP_MD5SIG */
+	INET_CHECKSUM = 16384,	/* IPV6_CHECKSUM */
+	INET_STEERED = 32768,	/* SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF */
+};
+
+/* REC_FILE_INET: struct inet_sock, after its REC_FILE_SOCKET. Addresses are in network order, ports in the host's. */
+struct file_inet {
+	struct rec_head head;
+	__u64 file;
+	__u8 src[16], dst[16]; /* IPv4: the first 4 */
+	__u32 sport, dport;
+	__u32 options; /* enum inet_option */
+	__u32 tos;
+	__s32 ttl;	/* -1: the system's */
+	__u32 waiting;	/* of a listener: connections that nobody has accepted */
+	__u32 keepidle, keepintvl, keepcnt; /* jiffies, jiffies, probes; 0: the system's */
+	__u32 icmp_filter[8];
+	__u32 __reserved;
 };
 
 /* REC_FILE_WATCH: a file that an epoll instance watches (struct epitem). */

@@ -49,8 +49,13 @@ type Options struct {
 	External       []string
 	ExtUnixSk      bool // datagram sockets may be connected to named ones outside of the tree
 	ActionScripts  []string
-	PidFile        string
-	Version        string // of the program, for the log
+
+	TCPEstablished bool // keep TCP connections
+	TCPClose       bool // keep the sockets of TCP connections, without these
+	SkipInFlight   bool // leave connections out that nobody has accepted
+
+	PidFile string
+	Version string // of the program, for the log
 
 	Processors *Processors // what SpareTarget returned; nil: threads run anywhere
 }

@@ -55,6 +55,8 @@ func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 	switch d := f.Detail.(type) {
 	case *fastcr.UnixSocket:
 		r.checkUnix(p, fd, d)
+	case *fastcr.InetSocket:
+		r.checkInet(p, fd, d)
 	case *fastcr.TTY:
 		r.checkTTY(p, fd, d)
 	case *fastcr.Eventfd:

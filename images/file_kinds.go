@@ -39,6 +39,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 	fastcr.KindTimerfd:    {pb.FdTypes_TIMERFD, encodeTimerfd},
 	fastcr.KindInotify:    {pb.FdTypes_INOTIFY, encodeInotify},
 	fastcr.KindUnixSocket: {pb.FdTypes_UNIXSK, encodeUnix},
+	fastcr.KindInetSocket: {pb.FdTypes_INETSK, encodeInet},
 	fastcr.KindMemfd:      {pb.FdTypes_MEMFD, encodeMemfd},
 	fastcr.KindPidfd:      {pb.FdTypes_PIDFD, encodePidfd},
 }

@@ -15,7 +15,7 @@ func encodeUnix(t *fileTable, id uint32, f *fastcr.File) error {
 	peer := t.unix.peer(d)
 	e := &pb.UnixSkEntry{
 		Id: &id, Ino: u32(d.Ino), Type: &d.Type, State: &d.State, Flags: &f.Flags, Uflags: u32(0), Backlog: &d.Backlog,
-		Peer: u32(peer), Fown: ownerEntry(f.Owner), Opts: socketOptions(d, t.opts.Sockets[d.Ino]), Name: []byte{}, NsId: u32(nsNet),
+		Peer: u32(peer), Fown: ownerEntry(f.Owner), Opts: unixOptions(d, t.opts.Sockets[d.Ino]), Name: []byte{}, NsId: u32(nsNet),
 	}
 	if Rebinds(d) {
 		nameUnix(e, d)
@@ -65,28 +65,9 @@ func (t *fileTable) addExternal(d *fastcr.UnixSocket) {
 	}})
 }
 
-func socketOptions(u *fastcr.UnixSocket, asked *fastcr.AskedOptions) *pb.SkOptsEntry {
-	o := &u.Options
-	e := &pb.SkOptsEntry{
-		SoSndbuf: &u.SndBuf, SoRcvbuf: &u.RcvBuf,
-		SoSndTmoSec: u64(o.SndTimeo / usecPerSec), SoSndTmoUsec: u64(o.SndTimeo % usecPerSec),
-		SoRcvTmoSec: u64(o.RcvTimeo / usecPerSec), SoRcvTmoUsec: u64(o.RcvTimeo % usecPerSec),
-		Reuseaddr: &o.Reuseaddr, SoReuseport: &o.Reuseport, SoPriority: &o.Priority, SoRcvlowat: &o.RcvLowat, SoMark: &o.Mark,
-		SoPasscred: &u.PassCred, SoPasssec: &u.PassSec, SoDontroute: &o.Dontroute, SoBroadcast: &o.Broadcast, SoKeepalive: &o.Keepalive,
-		SoBufLock: &o.BufLock, SoNoCheck: &o.NoCheck,
-	}
-	if o.Oobinline {
-		e.SoOobinline = u32(1)
-	}
-	if o.LingerOn {
-		e.SoLinger = &o.Linger
-	}
-	if asked != nil {
-		e.SoFilter = asked.Filter
-	}
-	if asked != nil && asked.Device != "" {
-		e.SoBoundDev = &asked.Device
-	}
+func unixOptions(u *fastcr.UnixSocket, asked *fastcr.AskedOptions) *pb.SkOptsEntry {
+	e := socketOptions(&u.Options, u.SndBuf, u.RcvBuf, asked)
+	e.SoPasscred, e.SoPasssec = &u.PassCred, &u.PassSec
 	return e
 }
 

@@ -99,6 +99,8 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		}
 	case *fastcr.UnixSocket:
 		reason = unixUnfit(d)
+	case *fastcr.InetSocket:
+		reason = inetUnfit(d)
 	case *fastcr.TTY:
 		reason = ttyUnfit(f, d)
 	case nil:
@@ -110,23 +112,13 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 }
 
 func unixUnfit(d *fastcr.UnixSocket) string {
-	o := &d.Options
-	for _, lost := range []struct {
-		has  bool
-		what string
-	}{
-		{o.Passpidfd, "SO_PASSPIDFD"}, {o.PeekOff, "SO_PEEK_OFF"}, {o.Timestamp, "SO_TIMESTAMP"}, {o.RxqOvfl, "SO_RXQ_OVFL"},
-		{o.LockFilter, "SO_LOCK_FILTER"}, {o.NoRights, "SO_PASSRIGHTS turned off"},
-	} {
-		if lost.has {
-			return "is a unix socket with " + lost.what + ", which the images do not hold"
-		}
-	}
-	switch {
+	switch lost := optionsUnfit(&d.Options); {
+	case lost != "":
+		return "is a unix socket with " + lost + ", which the images do not hold"
+	case d.Options.NoRights:
+		return "is a unix socket with SO_PASSRIGHTS turned off, which the images do not hold"
 	case d.OOB:
 		return "is a unix socket with urgent data (MSG_OOB) waiting, which the images do not hold"
-	case o.Filter != 0 && o.FilterLen == 0:
-		return "is a unix socket with an eBPF filter (SO_ATTACH_BPF), which the images do not hold"
 	}
 	return ""
 }

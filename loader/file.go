@@ -28,6 +28,8 @@ const (
 	recFilePidfd
 )
 
+const recFileInet = 116
+
 // enum file_what
 const (
 	filePlain = iota
@@ -49,6 +51,7 @@ var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
 	recFilePidfd: decodePidfd,
+	recFileInet:  decodeInet,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 

@@ -225,7 +225,7 @@ var fileCases = []fileCase{
 		put(fd, err, at, 0)
 		must(unix.Bind(at, &unix.SockaddrUnix{Name: filepath.Join(childDir(), "sock")}))
 	}},
-	{"tcp", fastcr.KindSocket, func(at int) {
+	{"tcp", fastcr.KindInetSocket, func(at int) {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		put(fd, err, at, 0)
 		must(unix.Bind(at, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))

@@ -196,6 +196,8 @@ func FuzzFile(f *testing.F) {
 		record(recFileMore, fileFileMore{File: 1, Type: recFileWatch, Changed: listChanged})))
 	f.Add(join(fdRecord(3, fileSocket, 0x534f434b, unix.S_IFSOCK, "socket:[1]"),
 		record(recFileSocket, fileFileSocket{File: 1, Family: unix.AF_UNIX, Sndtimeo: math.MaxUint64}), record(recFileUnix, fileFileUnix{File: 1, NameLen: 1 << 31, PeerNameLen: 3})))
+	f.Add(join(fdRecord(3, fileSocket, 0x534f434b, unix.S_IFSOCK, "socket:[1]"),
+		record(recFileSocket, fileFileSocket{File: 1, Family: unix.AF_INET}), record(recFileInet, fileFileInet{File: 1, Sport: 1 << 20})))
 	f.Add(join(fdRecord(3, filePlain, 0, unix.S_IFREG, "/a"), record(recFileLock, fileFileLockRec{File: 1, Class: 300, Start: -5})))
 	f.Add(join(fdRecord(3, fileTimerfd, 0, 0, ""), record(recFileTimer, fileFileTimer{File: 1, Interval: 1, Left: math.MinInt64, Expired: 1})))
 	f.Add(join(fdRecord(3, fileTTY, 0, unix.S_IFCHR, "/dev/tty"), record(recFileTTY, fileFileTty{File: 1, Index: 5})))

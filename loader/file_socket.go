@@ -37,8 +37,12 @@ func decodeSocket(rec []byte, b *builder) error {
 	if err != nil {
 		return err
 	}
-	if r.Family == unix.AF_UNIX {
+	switch r.Family {
+	case unix.AF_UNIX:
 		decodeUnixSocket(r, b)
+		return nil
+	case unix.AF_INET, unix.AF_INET6:
+		decodeInetSocket(r, b)
 		return nil
 	}
 	f, d := detail[fastcr.Socket](b, r.File)

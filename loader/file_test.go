@@ -256,6 +256,19 @@ func byKind(o *opened) {
 		}
 	case *fastcr.UnixSocket:
 		checkUnix(o)
+	case *fastcr.InetSocket:
+		d := as[fastcr.InetSocket](o)
+		o.equal("family", d.Family, o.option(unix.SO_DOMAIN))
+		o.equal("type", d.Type, o.option(unix.SO_TYPE))
+		o.equal("protocol", d.Protocol, o.option(unix.SO_PROTOCOL))
+		o.equal("state", d.State, uint32(fastcr.StateListen))
+		o.equal("backlog", d.Backlog, uint32(5))
+		name, err := unix.Getsockname(o.dup)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		o.equal("port", int(d.Src.Port()), name.(*unix.SockaddrInet4).Port)
+		o.equal("address", d.Src.Addr().String(), "127.0.0.1")
 	case *fastcr.Socket:
 		d := as[fastcr.Socket](o)
 		o.equal("family", d.Family, o.option(unix.SO_DOMAIN))

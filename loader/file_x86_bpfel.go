@@ -25,6 +25,29 @@ type fileFileCounter struct {
 	Flags uint64
 }
 
+type fileFileInet struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File       uint64
+	Src        [16]uint8
+	Dst        [16]uint8
+	Sport      uint32
+	Dport      uint32
+	Options    uint32
+	Tos        uint32
+	Ttl        int32
+	Waiting    uint32
+	Keepidle   uint32
+	Keepintvl  uint32
+	Keepcnt    uint32
+	IcmpFilter [8]uint32
+	Reserved   uint32
+}
+
 type fileFileLockRec struct {
 	_    structs.HostLayout
 	Head struct {

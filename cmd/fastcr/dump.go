@@ -50,6 +50,9 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.External, "external", nil, "file[MOUNT:INODE] or tty[RDEV:DEV], in hexadecimal, or unix[INODE] is not part of the checkpoint: restore is handed it (--inherit-fd)")
 	f.StringSliceVarP(&d.extUnixSk, "ext-unix-sk", "x", nil, "allow datagram sockets that are connected to named ones outside of the tree; with inode numbers, these sockets only (like --external)")
 	f.Lookup("ext-unix-sk").NoOptDefVal = allOutside
+	f.BoolVar(&o.TCPEstablished, "tcp-established", false, "keep TCP connections; the restore wants the option too")
+	f.BoolVar(&o.TCPClose, "tcp-close", false, "keep the sockets of TCP connections, closed; the restore wants the option too")
+	f.BoolVar(&o.SkipInFlight, "skip-in-flight", false, "leave TCP connections out that nobody has accepted yet")
 	f.StringArrayVar(&o.ActionScripts, "action-script", nil, "script run at pre-dump and post-dump")
 	f.StringVar(&o.PidFile, "pidfile", "", "write the root's pid to this file")
 	f.BoolVar(&d.displayStats, "display-stats", false, "print criu's statistics")

@@ -1,0 +1,55 @@
+package dump
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr"
+)
+
+// inetProtocols are those of sockets that are not raw; a raw one may have any.
+var inetProtocols = []uint32{unix.IPPROTO_IP, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6}
+
+// tcpStates are those that a connection with a descriptor can be restored in.
+var tcpStates = []uint32{
+	fastcr.StateEstablished, fastcr.StateSynSent, fastcr.StateFinWait1, fastcr.StateFinWait2, fastcr.StateClose,
+	fastcr.StateCloseWait, fastcr.StateLastAck, fastcr.StateClosing,
+}
+
+// checkInet looks at what a socket of AF_INET or AF_INET6 is, and what was allowed of it.
+func (r *refusal) checkInet(p *fastcr.Process, fd *fastcr.FD, s *fastcr.InetSocket) {
+	add := func(reason, advice string) { r.add(p.PID, fd.Num, s.String(), reason, advice) }
+	if s.NetNS != r.self.Net {
+		add("was made in another network namespace", "run fastcr in the same one")
+	}
+	switch {
+	case s.Raw():
+	case s.Type != unix.SOCK_STREAM && s.Type != unix.SOCK_DGRAM || !slices.Contains(inetProtocols, s.Protocol):
+		advice := ""
+		if s.Protocol == unix.IPPROTO_MPTCP {
+			advice = "a Go program makes TCP sockets with GODEBUG=multipathtcp=0"
+		}
+		add("is of a protocol that is not restored", advice)
+	case s.Type == unix.SOCK_DGRAM && s.Cork:
+		add("is corked (UDP_CORK, MSG_MORE): the datagram that it gathers is not in the images", "let the program send it, then dump again")
+	case s.TCP():
+		r.checkTCP(s, add)
+	}
+}
+
+func (r *refusal) checkTCP(s *fastcr.InetSocket, add func(reason, advice string)) {
+	switch {
+	case s.State == fastcr.StateListen:
+		if s.Waiting > 0 && !r.opts.SkipInFlight {
+			add(fmt.Sprintf("has %d connections that nobody has accepted", s.Waiting),
+				"let the program accept them, or give --skip-in-flight: they are not restored then")
+		}
+	case !s.Connected():
+	case !slices.Contains(tcpStates, s.State):
+		add(fmt.Sprintf("is in state %d, which is not restored", s.State), "try again later")
+	case !r.opts.TCPClose:
+		add("is a TCP connection", "give --tcp-close to dump and restore: its socket is kept, closed")
+	}
+}
