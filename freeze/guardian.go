@@ -117,8 +117,20 @@ func (g *guardian) watch(c *group) error {
 	if c.temporary {
 		origin = c.origin
 	}
-	if err := unix.Send(g.socket, []byte(c.dir+"\x00"+origin), unix.MSG_NOSIGNAL); err != nil {
-		return fmt.Errorf("tell guardian (pid %d) of %s: %w", g.pid, c.dir, err)
+	err := g.tell([]byte(c.dir+"\x00"+origin), c.dir)
+	if errors.Is(err, errNoRoom) {
+		return fmt.Errorf("%w: the tree is in too many cgroups", err)
+	}
+	return err
+}
+
+// errNoRoom is a guardian that could not note what it was told.
+var errNoRoom = errors.New("no room")
+
+// tell sends a message about what, and waits until it has been understood.
+func (g *guardian) tell(message []byte, what string) error {
+	if err := unix.Send(g.socket, message, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("tell guardian (pid %d) of %s: %w", g.pid, what, err)
 	}
 	var answer [1]byte
 	for {
@@ -130,7 +142,7 @@ func (g *guardian) watch(c *group) error {
 		case n == 0:
 			return fmt.Errorf("guardian (pid %d) has died", g.pid)
 		case answer[0] == 0:
-			return fmt.Errorf("guardian (pid %d) has no room for %s: the tree is in too many cgroups", g.pid, c.dir)
+			return fmt.Errorf("guardian (pid %d) has %w for %s", g.pid, errNoRoom, what)
 		default:
 			return nil
 		}

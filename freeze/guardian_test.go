@@ -40,6 +40,9 @@ func hold(verb string) {
 	if stage == "frozen" || stage == "partial" {
 		fail(h.Freeze())
 	}
+	if stage == "locked" || stage == "kept" || stage == "killed" {
+		fail(lockPackets(h, stage))
+	}
 	if stage == "announced" {
 		// As far as it gets before a cgroup is made.
 		g := temporaryGroup("/", h.groups[0].origin, 1)

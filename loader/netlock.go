@@ -162,6 +162,16 @@ func (l *PacketLock) Switch(on bool) error {
 	return mapPut(l.on.FD(), uint32(0), &value)
 }
 
+// SwitchMap is the number of the map whose value 0 at key 0 turns the lock off.
+func (l *PacketLock) SwitchMap() (uint32, error) {
+	info, err := l.on.Info()
+	if err != nil {
+		return 0, fmt.Errorf("number of a lock's switch: %w", err)
+	}
+	id, _ := info.ID()
+	return uint32(id), nil
+}
+
 // Close lifts the lock for good.
 func (l *PacketLock) Close() {
 	_ = l.Switch(false) // the kernel detaches a closed link in its own time

@@ -59,6 +59,7 @@ type Options struct {
 type holder interface {
 	add(conns []Conn) error
 	turn(on bool) error
+	switchMap() (uint32, error)
 	close()
 }
 
@@ -186,6 +187,15 @@ func (l *Lock) LastWords() []byte {
 		return nil
 	}
 	return l.keeper.lastWords()
+}
+
+// SwitchMap is the number of a BPF map whose value 0 at key 0 is Unlock, for a process that looks
+// after this one. 0: there is none.
+func (l *Lock) SwitchMap() (uint32, error) {
+	if l.holder == nil {
+		return 0, nil
+	}
+	return l.holder.switchMap()
 }
 
 // ImageMethod is inventory_entry.network_lock_method: who removes what Keep leaves. Nil is

@@ -62,4 +62,7 @@ func (t *table) turn(on bool) error {
 	return t.rules.conn.Flush()
 }
 
+// switchMap is none: nobody but the socket's owner may change the table.
+func (t *table) switchMap() (uint32, error) { return 0, nil }
+
 func (t *table) close() { t.rules.close() }

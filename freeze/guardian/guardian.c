@@ -8,12 +8,20 @@
  * and nothing that ends fastcr (a signal, the terminal, the OOM killer) ends it.
  *
  * Descriptors: 3 is a SOCK_SEQPACKET socket to fastcr, 4 a pidfd of fastcr. A message
- * is "DIR\0ORIGIN", the directory of a cgroup and, if it is a temporary one, that of the
- * cgroup that its tasks came from. Each is answered by a byte: 1 noted, 0 no room.
- * When fastcr is gone the cgroups are thawed, their tasks moved back and the
- * temporary ones removed. The exit code is 0 if all that was done. While fastcr is
- * stopped (SIGSTOP) they are thawed only: when it goes on it finds that out.
+ * is one of
+ *   "DIR\0ORIGIN"  the directory of a cgroup and, if it is a temporary one, that of the
+ *                  cgroup that its tasks came from
+ *   "\0L" MESSAGE  a message for the kernel's netfilter netlink socket, that removes a
+ *                  lock of network packets that would outlive fastcr
+ *   "\0M" ID       the number (__u32) of a BPF map, whose value 0 at key 0 lifts a lock of
+ *                  network packets that goes with fastcr
+ * Each is answered by a byte: 1 noted, 0 no room.
+ * When fastcr is gone the cgroups are thawed, the lasting lock is removed if anybody lives in
+ * them, their tasks are moved back and the temporary ones removed. The exit code is 0 if all
+ * that was done. While fastcr is stopped (SIGSTOP) they are thawed and both locks lifted: when
+ * it goes on it finds that out.
  */
+#include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -27,10 +35,16 @@ enum { SOCKET = 3, PIDFD = 4 };
 #define RESCUE_FOR 60		/* seconds that it tries to put things back */
 #define PAUSE 1000000		/* nanoseconds between two tries */
 #define LOOK 100000000		/* nanoseconds between two looks whether fastcr is stopped */
+#define DYING 50		/* pauses that killed tasks get to be gone */
 
 /* What it was told: "DIR\0ORIGIN\0" one behind the other. */
 static char list[1 << 20];
 static size_t used;
+
+/* The lock of network packets that outlives fastcr, and the one that does not. */
+static char words[512];
+static size_t words_used;
+static int lock_map = -1;
 
 static size_t length(const char *s)
 {
@@ -80,6 +94,53 @@ static int note(const char *message, size_t n)
 	used += n;
 	list[used++] = 0;
 	return 1;
+}
+
+/* note_lock keeps what lifts a lock: a letter and n bytes. */
+static int note_lock(const char *message, size_t n)
+{
+	union bpf_attr attr = { .map_id = 0 };
+
+	switch (*message++) {
+	case 'L':
+		if (n - 1 > sizeof(words))
+			return 0;
+		copy(words, message, n - 1);
+		words_used = n - 1;
+		return 1;
+	case 'M':
+		if (n - 1 != sizeof(attr.map_id) || lock_map >= 0)
+			return 0;
+		copy((char *)&attr.map_id, message, sizeof(attr.map_id));
+		lock_map = sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr));
+		return lock_map >= 0;
+	}
+	return 0;
+}
+
+/* speak sends the last words. They are harmless where there is nothing to remove. */
+static void speak(void)
+{
+	int fd;
+
+	if (!words_used)
+		return;
+	fd = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
+	if (fd < 0)
+		return;
+	sys_write(fd, words, words_used);
+	sys_close(fd);
+}
+
+/* lift has the packets pass for which fastcr holds a lock. */
+static void lift(void)
+{
+	__u32 zero = 0;
+	union bpf_attr attr = { .map_fd = lock_map };
+
+	attr.key = attr.value = (long)&zero;
+	if (lock_map >= 0)
+		sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
 }
 
 /* decimal writes a number in front of end, and returns where it begins. */
@@ -189,6 +250,51 @@ static int dissolve(const char *dir, const char *origin, long long until)
 	}
 }
 
+/* populated tells whether anybody lives in a cgroup or below it, by its cgroup.events. */
+static int populated(const char *dir)
+{
+	static const char yes[] = "populated 1";
+	char text[64] = "";
+	int fd = open_in(dir, "cgroup.events", O_RDONLY);
+	size_t i = 0;
+
+	if (fd < 0)
+		return 0;
+	sys_read(fd, text, sizeof(text) - 1);
+	sys_close(fd);
+	while (yes[i] && text[i] == yes[i])
+		i++;
+	return !yes[i];
+}
+
+static int anybody(void)
+{
+	char *at, *origin;
+
+	for (at = list; at < list + used; at = origin + length(origin) + 1) {
+		origin = at + length(at) + 1;
+		if (populated(at))
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * unlock removes the lasting lock of a tree that lives. Who was killed may be about to die,
+ * and leaves the lock to its restore.
+ */
+static void unlock(void)
+{
+	struct __kernel_timespec pause = { .tv_nsec = PAUSE };
+	int i;
+
+	for (i = 0; words_used && anybody(); i++) {
+		if (i == DYING)
+			return speak();
+		sys_nanosleep(&pause);
+	}
+}
+
 /* rescue thaws first: that is what the tasks wait for. */
 static int rescue(void)
 {
@@ -204,6 +310,7 @@ static int rescue(void)
 		code |= sys_write(fd, "0", 1) != 1;
 		sys_close(fd);
 	}
+	unlock();
 	for (at = list; at < list + used; at = origin + length(origin) + 1) {
 		origin = at + length(at) + 1;
 		if (*origin)
@@ -236,7 +343,7 @@ static int stopped(void)
 static void relieve(void)
 {
 	char *at, *origin, is;
-	int fd;
+	int fd, thawed = 0;
 
 	for (at = list; at < list + used && stopped(); at = origin + length(origin) + 1) {
 		origin = at + length(at) + 1;
@@ -245,8 +352,12 @@ static void relieve(void)
 			continue;
 		/* In this order: what fastcr freezes after it went on stays frozen. */
 		if (sys_read(fd, &is, 1) == 1 && is == '1' && stopped())
-			sys_write(fd, "0", 1);
+			thawed |= sys_write(fd, "0", 1) == 1;
 		sys_close(fd);
+	}
+	if (thawed) {
+		lift();
+		speak();
 	}
 }
 
@@ -275,7 +386,7 @@ static int listen(void)
 				continue; /* it died with an answer unread; messages may follow */
 			if (n <= 0)
 				return rescue();
-			answer = note(message, n);
+			answer = n > 1 && !*message ? note_lock(message + 1, n - 1) : note(message, n);
 			sys_write(SOCKET, &answer, 1);
 		} else if (fds[1].revents) {
 			return rescue();

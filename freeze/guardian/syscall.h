@@ -43,6 +43,10 @@ struct pollfd {
 
 #define CLOCK_MONOTONIC 1
 
+#define AF_NETLINK 16
+#define SOCK_RAW 3
+#define NETLINK_NETFILTER 12
+
 static inline void copy(char *to, const char *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -59,6 +63,8 @@ static inline long sys_close_range(unsigned from, unsigned to) { return call(__N
 static inline long sys_read(int fd, void *to, size_t n) { return call(__NR_read, fd, (long)to, n, 0); }
 static inline long sys_write(int fd, const void *from, size_t n) { return call(__NR_write, fd, (long)from, n, 0); }
 static inline long sys_getdents(int fd, void *to, size_t n) { return call(__NR_getdents64, fd, (long)to, n, 0); }
+static inline long sys_socket(int family, int type, int protocol) { return call(__NR_socket, family, type, protocol, 0); }
+static inline long sys_bpf(int cmd, void *attr, size_t n) { return call(__NR_bpf, cmd, (long)attr, n, 0); }
 static inline long sys_prctl(int what, const char *s) { return call(__NR_prctl, what, (long)s, 0, 0); }
 static inline long sys_clock_gettime(int clock, struct __kernel_timespec *t) { return call(__NR_clock_gettime, clock, (long)t, 0, 0); }
 static inline long sys_nanosleep(struct __kernel_timespec *t) { return call(__NR_nanosleep, (long)t, 0, 0, 0); }
