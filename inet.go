@@ -90,3 +90,16 @@ func (s *InetSocket) String() string {
 	}
 	return name
 }
+
+// Connection is a TCP connection as its socket of the tree sees it.
+type Connection struct{ Local, Remote netip.AddrPort }
+
+// Connections are the TCP connections of the tree's sockets, each once.
+func (t *Tree) Connections() (out []Connection) {
+	for _, f := range t.Files {
+		if s, ok := f.Detail.(*InetSocket); ok && s.Connected() {
+			out = append(out, Connection{s.Src, s.Dst})
+		}
+	}
+	return out
+}

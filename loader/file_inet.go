@@ -70,3 +70,26 @@ func inetAddress(family uint32, addr [16]uint8, port uint32) netip.AddrPort {
 	}
 	return netip.AddrPortFrom(a, uint16(port))
 }
+
+// AppendConnections appends the TCP connections of the last Collect to a list, each as often
+// as there is a descriptor for it. It does not allocate if the list has room.
+func (s *Session) AppendConnections(list []fastcr.Connection) ([]fastcr.Connection, error) {
+	var last *fileFileSocket
+	err := s.each("file", func(rec []byte) (err error) {
+		switch recordType(rec) {
+		case recFileSocket:
+			last, _, err = view[fileFileSocket](rec)
+		case recFileInet:
+			r, _, err := view[fileFileInet](rec)
+			if err != nil {
+				return err
+			}
+			d := fastcr.InetSocket{Type: last.Type, Protocol: last.Protocol, State: last.State, Dst: inetAddress(last.Family, r.Dst, r.Dport)}
+			if d.Connected() {
+				list = append(list, fastcr.Connection{Local: inetAddress(last.Family, r.Src, r.Sport), Remote: d.Dst})
+			}
+		}
+		return err
+	})
+	return list, err
+}
