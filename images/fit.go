@@ -105,6 +105,9 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		reason = ttyUnfit(f, d)
 	case nil:
 		reason = plainUnfit(f)
+		if f.Kind == fastcr.KindNamespace {
+			reason = namespaceUnfit(f, &p.Namespaces)
+		}
 	}
 	if reason != "" {
 		u.add(p.PID, fd.Num, f.Path.Path, reason)

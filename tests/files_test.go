@@ -32,6 +32,11 @@ func TestFiles(t *testing.T) {
 	runCase(t, Case{Name: "shared", Source: "files", Args: []string{"shared"}})
 }
 
+func TestNamespaceFiles(t *testing.T) {
+	runCase(t, Case{Name: "own", Source: "files", Args: []string{"namespaces"}, Ignore: []string{"time:["}})
+	runCase(t, Case{Name: "other", Source: "files", Args: []string{"other namespace"}, Refused: []string{"fd 3", "uts:[", "namespace"}})
+}
+
 func TestPidfds(t *testing.T) {
 	runCase(t, Case{Name: "all", Source: "pidfd"})
 	runCase(t, Case{Name: "outside", Source: "pidfd", Args: []string{"outside"}, Refused: []string{"fd 3", "pidfd", "outside of the tree"}})

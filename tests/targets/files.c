@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plain files, in every way that they can be open. The first argument names the part. */
 #include "target.h"
+#include <sched.h>
 #include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -426,12 +427,53 @@ static void shared(void)
 	CHECK(waitpid(child, &status, 0) == child && status == 0, "the child's status %#x", status);
 }
 
+static void namespaces(void)
+{
+	static const char *const kinds[] = { "net", "pid", "mnt", "uts", "ipc", "user", "cgroup", "time" };
+	char path[64], have[64], want[64];
+	int fd[8];
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
+		MUST((fd[i] = open(path, O_RDONLY | (i & 1 ? O_CLOEXEC : 0))) >= 0);
+	}
+	ready();
+	await_check();
+	for (int i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
+		memset(want, 0, sizeof(want));
+		memset(have, 0, sizeof(have));
+		CHECK(readlink(path, want, sizeof(want) - 1) > 0, "%s: %s", path, strerror(errno));
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd[i]);
+		CHECK(readlink(path, have, sizeof(have) - 1) > 0 && !strcmp(have, want), "is %s, not %s", have, want);
+		CHECK(!(fcntl(fd[i], F_GETFD) & FD_CLOEXEC) == !(i & 1), "%s: close-on-exec", kinds[i]);
+	}
+}
+
+static void other_namespace(void)
+{
+	pid_t pid = fork();
+	char path[64];
+
+	MUST(pid >= 0);
+	if (!pid) {
+		MUST(unshare(CLONE_NEWUTS) == 0);
+		pause();
+	}
+	pause_ms(50);
+	snprintf(path, sizeof(path), "/proc/%d/ns/uts", pid);
+	MUST(open(path, O_RDONLY) == 3 && kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	ready();
+	await_check();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "opened", opened }, { "ghosts", ghosts }, { "links", links_only }, { "links and big", links_and_big }, { "many", many }, { "dirs", dirs },
 		{ "rmdirs", rmdirs }, { "devices", devices },
 		{ "covered", covered }, { "dead", dead }, { "external", external }, { "terminal", terminal }, { "shared", shared },
+		{ "namespaces", namespaces }, { "other namespace", other_namespace },
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
