@@ -28,10 +28,13 @@ type Thread struct {
 	FilesID           KObj // differs from the process's: CLONE_FILES absent
 	FSID              KObj
 	SighandID         KObj
-	Traced            bool   // a ptracer is attached
-	Tracer            int    // its process, in our pid namespace; 0: not seen there
-	SavedSigmaskInUse bool   // restore_sigmask was set
-	RestartBlockLeft  uint64 // nanoseconds left, if the last call was an interrupted sleep
+	CgroupsID         KObj     // struct css_set: threads with the same one are in the same cgroups
+	Cgroups           []Cgroup // where it is not with its process; filled by package dump
+	Vfork             bool     // its parent waits until it calls exec (vfork)
+	Traced            bool     // a ptracer is attached
+	Tracer            int      // its process, in our pid namespace; 0: not seen there
+	SavedSigmaskInUse bool     // restore_sigmask was set
+	RestartBlockLeft  uint64   // nanoseconds left, if the last call was an interrupted sleep
 }
 
 // Regs are the general-purpose registers, segment bases included

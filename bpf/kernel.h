@@ -471,6 +471,8 @@ struct task_struct {
 	unsigned long jobctl;
 	unsigned int personality;
 	struct mm_struct *mm;
+	struct css_set *cgroups;
+	struct completion *vfork_done;
 	struct task_struct *real_parent, *parent; /* parent: the tracer of what is traced */
 	struct nsproxy *nsproxy;
 	kuid_t loginuid;

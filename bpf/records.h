@@ -81,7 +81,9 @@ struct thread_rec {
 	__u64 sas_sp, sas_size;
 	__u32 sas_flags, restore_sigmask;
 	__u32 state, ptrace;
-	__u32 tracer, __reserved; /* tracer: a process in the reader's pid namespace, 0: none seen there */
+	__u64 css_set; /* address: the same cgroups, the same one */
+	__u32 tracer; /* a process in the reader's pid namespace, 0: none seen there */
+	__u32 vfork;  /* its parent waits until it calls exec */
 	__s32 static_prio;
 	__u32 policy, rt_priority;
 	__u32 pdeath_signal;

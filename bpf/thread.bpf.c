@@ -131,6 +131,8 @@ static __always_inline void fill_rest(struct thread_rec *r, struct task_struct *
 	r->files = (__u64)t->files;
 	r->fs_struct = (__u64)t->fs;
 	r->sighand = (__u64)t->sighand;
+	r->vfork = !!t->vfork_done;
+	r->css_set = (__u64)t->cgroups;
 	r->state = t->__state;
 	r->ptrace = t->ptrace;
 	r->tracer = r->ptrace ? pid_in(t->parent->group_leader->thread_pid, ns) : 0;

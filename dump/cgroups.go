@@ -56,12 +56,13 @@ func propsOf(controllers string) []string {
 // readCgroupDirs reads, by hierarchy, the cgroups that processes are in and those
 // below, for a restore to make anew. The root of a hierarchy is always there. It
 // is called before the freeze, which shows in a cgroup's properties.
-func readCgroupDirs(sets map[int][]fastcr.Cgroup) (map[string][]fastcr.CgroupDir, error) {
+func readCgroupDirs(sets [][]fastcr.Cgroup, o *Options) (map[string][]fastcr.CgroupDir, error) {
 	paths := map[string][]string{}
 	for _, set := range sets {
 		for _, c := range set {
-			if c.Path != "/" && !slices.Contains(paths[c.Controllers], c.Path) {
-				paths[c.Controllers] = append(paths[c.Controllers], c.Path)
+			path := o.cgroupRoot(c.Controllers, c.Path)
+			if path != "/" && !slices.Contains(paths[c.Controllers], path) {
+				paths[c.Controllers] = append(paths[c.Controllers], path)
 			}
 		}
 	}
@@ -81,6 +82,13 @@ func readCgroupDirs(sets map[int][]fastcr.Cgroup) (map[string][]fastcr.CgroupDir
 				continue
 			}
 			at, ok := findCgroup(string(info), controllers, path)
+			if o.CgroupYard != "" {
+				yard := filepath.Join(o.inWorkDir(o.CgroupYard), yardName(controllers))
+				if _, err := os.Stat(yard); err != nil {
+					return nil, fmt.Errorf("--cgroup-yard: hierarchy %q is not there: %v", controllers, err) // no process has gone
+				}
+				at, ok = filepath.Join(yard, path), true
+			}
 			if !ok {
 				continue // not mounted here: criu mounts it at the restore
 			}
@@ -95,6 +103,36 @@ func readCgroupDirs(sets map[int][]fastcr.Cgroup) (map[string][]fastcr.CgroupDir
 		}
 	}
 	return dirs, nil
+}
+
+// cgroupRoot is where the cgroups that are kept of a hierarchy begin: at the process's own, or
+// at what --cgroup-root names.
+func (o *Options) cgroupRoot(controllers, path string) string {
+	for _, arg := range o.CgroupRoots {
+		if name, root := splitCgroupRoot(arg); name == "" || name == controllers {
+			path = filepath.Clean(root)
+			if name != "" {
+				return path
+			}
+		}
+	}
+	return path
+}
+
+// splitCgroupRoot reads [CONTROLLER:]/PATH.
+func splitCgroupRoot(arg string) (controllers, root string) {
+	if i := strings.LastIndexByte(arg, ':'); i >= 0 {
+		return arg[:i], arg[i+1:]
+	}
+	return "", arg
+}
+
+// yardName is the directory of a hierarchy in --cgroup-yard.
+func yardName(controllers string) string {
+	if controllers == "" {
+		return "unified"
+	}
+	return strings.TrimPrefix(controllers, "name=")
 }
 
 // findCgroup is the directory that shows a cgroup of a hierarchy.

@@ -23,18 +23,19 @@ type run struct {
 	own    fastcr.Namespaces
 	clocks clockOffsets
 
-	dir        *images.Dir
-	loader     *loader.Loader
-	hold       *freeze.Hold
-	session    *loader.Session
-	look       *fastcr.Tree // as it was while running, just before the freeze
-	tree       *fastcr.Tree // as it was while frozen
-	memory     memoryPlan
-	contents   contents
-	sleepers   sleepers
-	cgroups    map[int][]fastcr.Cgroup
-	cgroupDirs map[string][]fastcr.CgroupDir // by hierarchy
-	forked     []int                         // processes that came between look and freeze
+	dir           *images.Dir
+	loader        *loader.Loader
+	hold          *freeze.Hold
+	session       *loader.Session
+	look          *fastcr.Tree // as it was while running, just before the freeze
+	tree          *fastcr.Tree // as it was while frozen
+	memory        memoryPlan
+	contents      contents
+	sleepers      sleepers
+	cgroups       map[int][]fastcr.Cgroup
+	threadCgroups map[int][]fastcr.Cgroup       // by thread, of those that are not with their process
+	cgroupDirs    map[string][]fastcr.CgroupDir // by hierarchy
+	forked        []int                         // processes that came between look and freeze
 
 	res        Result
 	frozenAt   time.Time

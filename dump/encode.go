@@ -49,6 +49,9 @@ func (r *run) encode() (err error) {
 	}
 	for _, p := range r.tree.Processes {
 		p.Cgroups = r.cgroups[p.PID]
+		for _, t := range p.Threads {
+			t.Cgroups = r.threadCgroups[t.TID]
+		}
 	}
 	r.count()
 	enc := images.NewEncoder(r.tree, images.EncodeOptions{

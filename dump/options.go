@@ -44,8 +44,10 @@ type Options struct {
 	LinkRemap      bool
 	GhostLimit     uint64 // bytes; 0: DefaultGhostLimit
 	FileLocks      bool
-	FileValidation string // "filesize" or "buildid" (default)
-	ManageCgroups  string // criu's modes; default "soft"
+	FileValidation string   // "filesize" or "buildid" (default)
+	ManageCgroups  string   // criu's modes; default "soft"
+	CgroupRoots    []string // [CONTROLLER:]/PATH: where the cgroups that are kept begin
+	CgroupYard     string   // a directory with the hierarchies mounted in it, relative to WorkDir; default: /proc/self/mountinfo tells
 	External       []string
 	ExtUnixSk      bool // datagram sockets may be connected to named ones outside of the tree
 	ActionScripts  []string
@@ -90,6 +92,11 @@ func (o *Options) normalize() error {
 	}
 	if !slices.Contains(cgroupModes, o.ManageCgroups) {
 		return fmt.Errorf("--manage-cgroups %s: give one of %s", o.ManageCgroups, strings.Join(cgroupModes, ", "))
+	}
+	for _, arg := range o.CgroupRoots {
+		if _, root := splitCgroupRoot(arg); !strings.HasPrefix(root, "/") {
+			return fmt.Errorf("--cgroup-root %s: give [CONTROLLER:]/PATH", arg)
+		}
 	}
 	switch o.FileValidation {
 	case "":

@@ -3,8 +3,6 @@ package dump
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/freeze"
@@ -50,11 +48,6 @@ func (r *run) prepareHeld() (err error) {
 	if r.cgroups, err = cgroupsOf(r.hold, pids); err != nil {
 		return err
 	}
-	if r.opts.ManageCgroups != "ignore" {
-		if r.cgroupDirs, err = readCgroupDirs(r.cgroups); err != nil {
-			return err
-		}
-	}
 	if r.session, err = r.loader.NewSession(pids); err != nil {
 		return err
 	}
@@ -71,6 +64,9 @@ func (r *run) prepareHeld() (err error) {
 	}
 	r.opts.markExternal(r.look)
 	if err := refuse(r.look, &r.opts, r.own, true); err != nil {
+		return err
+	}
+	if err := r.prepareCgroups(); err != nil {
 		return err
 	}
 	r.sleepers.learn(r.look)
@@ -110,44 +106,4 @@ func checkRoot(t *fastcr.Tree, root int) error {
 		return &freeze.TargetError{PID: root, Reason: freeze.ErrExited}
 	}
 	return nil
-}
-
-// cgroupsOf reads every process's cgroups; for v2 the one it was in before it was held.
-func cgroupsOf(h *freeze.Hold, pids []int) (map[int][]fastcr.Cgroup, error) {
-	out := make(map[int][]fastcr.Cgroup, len(pids))
-	for _, pid := range pids {
-		c, err := readCgroups(pid)
-		if err != nil {
-			return nil, err
-		}
-		for i := range c {
-			if c[i].Controllers == "" {
-				c[i].Path = h.OriginalCgroup(pid)
-			}
-		}
-		out[pid] = c
-	}
-	return out, nil
-}
-
-// readCgroups parses /proc/PID/cgroup; a process that is gone has none.
-func readCgroups(pid int) ([]fastcr.Cgroup, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if isGone(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parseCgroups(string(b)), nil
-}
-
-func parseCgroups(text string) (out []fastcr.Cgroup) {
-	for line := range strings.Lines(text) {
-		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(fields) == 3 {
-			out = append(out, fastcr.Cgroup{Controllers: fields[1], Path: fields[2]})
-		}
-	}
-	return out
 }

@@ -113,9 +113,8 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 // checkSharedMemory refuses a process that has another's memory. The child of a vfork has it
 // until it calls exec, a moment later as a rule: a fresh look may succeed.
 func (r *refusal) checkSharedMemory(p, other *fastcr.Process) {
-	const uninterruptible = 2 // TASK_UNINTERRUPTIBLE, as a vfork parent waits
 	err := &fastcr.RefusedError{PID: p.PID, FD: -1, Object: p.Comm}
-	if p.PPID == other.PID && slices.ContainsFunc(other.Threads, func(t *fastcr.Thread) bool { return t.State&uninterruptible != 0 }) {
+	if p.PPID == other.PID && p.Threads[0].Vfork {
 		err.Reason = fmt.Sprintf("shares its memory with process %d, which waits for it to call exec (vfork)", other.PID)
 		err.Advice = "try again later"
 		r.found = append(r.found, vforkError{err})

@@ -43,9 +43,12 @@ func (t *cgroupTable) of(set []fastcr.Cgroup) uint32 {
 	return id
 }
 
-// set is the number of a process's set.
-func (t *cgroupTable) set(p *fastcr.Process) uint32 {
-	if len(p.Cgroups) == 0 {
+// set is the number of a thread's set: that of its process, as a rule.
+func (t *cgroupTable) set(p *fastcr.Process, thread *fastcr.Thread) uint32 {
+	switch {
+	case len(thread.Cgroups) > 0:
+		return t.of(thread.Cgroups)
+	case len(p.Cgroups) == 0:
 		return ownCgroupSet
 	}
 	return t.of(p.Cgroups)

@@ -99,7 +99,7 @@ func (e *Encoder) threadCore(p *fastcr.Process, t *fastcr.Thread) *pb.CoreEntry 
 		SchedNice: &t.Nice, SchedPolicy: &t.Policy,
 		Sas:      &pb.ThreadSasEntry{SsSp: &t.SigAltStack.SP, SsSize: &t.SigAltStack.Size, SsFlags: &flags},
 		SignalsP: signalQueue(t.Pending), Creds: credentials(&t.Creds), Comm: &t.Comm,
-		CgSet: u32(e.cgroups.set(p)),
+		CgSet: u32(e.cgroups.set(p, t)),
 	}
 	if policy := t.Policy &^ resetOnFork; policy == unix.SCHED_FIFO || policy == unix.SCHED_RR {
 		tc.SchedPrio = &t.RTPriority

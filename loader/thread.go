@@ -73,6 +73,8 @@ func decodeThreadRec(rec []byte, b *builder) error {
 	}
 	t.Comm = cstring(r.Comm[:])
 	t.State = r.State
+	t.Vfork = r.Vfork != 0
+	t.CgroupsID = fastcr.KObj(r.CssSet)
 	t.Traced, t.Tracer = r.Ptrace != 0, int(r.Tracer)
 	t.Regs = decodeRegs(r)
 	t.Mode32 = t.Regs.CS == cs32

@@ -65,8 +65,9 @@ type threadThreadRec struct {
 	RestoreSigmask uint32
 	State          uint32
 	Ptrace         uint32
+	CssSet         uint64
 	Tracer         uint32
-	Reserved       uint32
+	Vfork          uint32
 	StaticPrio     int32
 	Policy         uint32
 	RtPriority     uint32

@@ -30,7 +30,7 @@ func TestHelp(t *testing.T) {
 	for verb, words := range map[string][]string{
 		"dump": {"--pid", "--tree", "--images-dir", "--work-dir", "--log-file", "--verbosity", "--shell-job", "--leave-running",
 			"--leave-stopped", "--restart-calls", "--timeout", "--workers", "--memory-limit", "--display-stats", "--json",
-			"--file-validation", "--link-remap", "--ghost-limit", "--file-locks", "--manage-cgroups", "--external",
+			"--file-validation", "--link-remap", "--ghost-limit", "--file-locks", "--manage-cgroups", "--cgroup-root", "--cgroup-yard", "--external",
 			"--action-script", "--pidfile", "-p,", "-t,", "-D,", "-W,", "-o,", "-v,", "-j,", "-R,", "-s,", "-l,"},
 		"restore": {"--images-dir", "FASTCR_CRIU"},
 		"check":   {"--json"},

@@ -47,6 +47,10 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.FileValidation, "file-validation", "", "how restore recognizes files: filesize or buildid (default buildid)")
 	f.StringVar(&o.ManageCgroups, "manage-cgroups", "", "what of cgroups is kept: none, props, soft, full, strict, ignore (default soft)")
 	f.Lookup("manage-cgroups").NoOptDefVal = "soft"
+	f.Bool("ghost-fiemap", false, "accepted for criu's sake: holes of deleted files are found by SEEK_DATA")
+	f.Bool("no-ghost-fiemap", false, "the same")
+	f.StringArrayVar(&o.CgroupRoots, "cgroup-root", nil, "[CONTROLLER:]/PATH: keep the cgroups from there on down (default: from the processes' own)")
+	f.StringVar(&o.CgroupYard, "cgroup-yard", "", "directory, relative to the work directory, in which the cgroup hierarchies are mounted, by the names of their controllers")
 	f.StringArrayVar(&o.External, "external", nil, "file[MOUNT:INODE] or tty[RDEV:DEV], in hexadecimal, or unix[INODE] is not part of the checkpoint: restore is handed it (--inherit-fd)")
 	f.StringSliceVarP(&d.extUnixSk, "ext-unix-sk", "x", nil, "allow datagram sockets that are connected to named ones outside of the tree; with inode numbers, these sockets only (like --external)")
 	f.Lookup("ext-unix-sk").NoOptDefVal = allOutside
