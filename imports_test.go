@@ -20,7 +20,7 @@ var layers = map[string][]string{
 	"objects":    {""},
 	"images":     {"", "images/pb", "memory", "xstate"},
 	"loader":     {"", "xstate"},
-	"netlock":    {"loader"},
+	"netlock":    {"", "loader"},
 	"restore":    {"", "images"},
 	"check":      {"", "freeze", "memory", "restore"},
 	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "netlock", "seccomp"},

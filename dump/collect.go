@@ -16,7 +16,13 @@ func (r *run) collect() error {
 	if err := r.takeAttendance(); err != nil {
 		return err
 	}
+	if err := r.packets.lockKnown(); err != nil {
+		return err
+	}
 	if err := r.read(); err != nil {
+		return err
+	}
+	if err := r.lockPackets(); err != nil {
 		return err
 	}
 	if err := r.saveSleepers(); err != nil {

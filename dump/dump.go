@@ -20,6 +20,7 @@ type run struct {
 	opts   Options
 	log    *logger
 	start  time.Time
+	runID  string // names what criu's restore removes
 	own    fastcr.Namespaces
 	clocks clockOffsets
 
@@ -31,6 +32,7 @@ type run struct {
 	tree          *fastcr.Tree // as it was while frozen
 	memory        memoryPlan
 	contents      contents
+	packets       packets
 	sleepers      sleepers
 	cgroups       map[int][]fastcr.Cgroup
 	threadCgroups map[int][]fastcr.Cgroup       // by thread, of those that are not with their process
@@ -112,7 +114,7 @@ var errChanged = errors.New("changed while it was being frozen")
 
 // attempt is one try of the pipeline, with a state of its own.
 func (r *run) attempt(ctx context.Context) (*Result, error) {
-	one := &run{opts: r.opts, log: r.log, start: r.start}
+	one := &run{opts: r.opts, log: r.log, start: r.start, runID: images.NewRunID()}
 	var err error
 	if one.dir, err = images.Create(r.opts.ImagesDir); err != nil {
 		return nil, err
@@ -160,6 +162,7 @@ func (r *run) dump(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.hold.Thaw()
+	defer func() { err = errors.Join(err, r.packets.unlock()) }()
 	if err := r.collect(); err != nil {
 		return err
 	}
@@ -204,7 +207,7 @@ func (r *run) thaw() error {
 	}
 	now := time.Now()
 	r.res.Stages.Thaw, r.res.Frozen = now.Sub(at), now.Sub(r.frozenAt)
-	return nil
+	return r.packets.unlock()
 }
 
 // mend restarts, in the frozen target, the calls that the freezer made return EINTR.
@@ -252,6 +255,9 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.opts.runScripts(ctx, actionPostDump); err != nil {
 		return err
 	}
+	if err := r.packets.keep(false); err != nil {
+		return fmt.Errorf("the images are complete, but the tree runs on: %w", err)
+	}
 	if err := r.stillFrozen(); err != nil {
 		return fmt.Errorf("the images are complete, but the tree runs on: %v", err)
 	}
@@ -267,6 +273,11 @@ func (r *run) finish(ctx context.Context) error {
 		if err := r.hold.Kill(); err != nil {
 			return fmt.Errorf("the images are complete, but the tree was not ended: %w", err)
 		}
+		r.packets.settle()
+		if err := r.packets.keep(true); err != nil {
+			return fmt.Errorf("the images are complete and the tree has ended: %w", err)
+		}
+		r.packets.settle()
 	}
 	now := time.Now()
 	r.res.Stages.Thaw, r.res.Frozen = now.Sub(at), now.Sub(r.frozenAt)

@@ -58,6 +58,7 @@ func (r *run) encode() (err error) {
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
 		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues, Sockets: r.contents.socks,
 		OwnCgroups: own, CgroupDirs: r.cgroupDirs, ShellJob: r.opts.ShellJob,
+		RunID: r.runID, NetworkLock: r.packets.imageMethod(),
 		Monotonic: r.clocks.monotonic, Boottime: r.clocks.boottime,
 	})
 	if err := enc.WriteAll(r.dir); err != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr/netlock"
 )
 
 // Defaults of the options, as criu has them.
@@ -52,9 +54,11 @@ type Options struct {
 	ExtUnixSk      bool // datagram sockets may be connected to named ones outside of the tree
 	ActionScripts  []string
 
-	TCPEstablished bool // keep TCP connections
-	TCPClose       bool // keep the sockets of TCP connections, without these
-	SkipInFlight   bool // leave connections out that nobody has accepted
+	TCPEstablished bool   // keep TCP connections
+	TCPClose       bool   // keep the sockets of TCP connections, without these
+	SkipInFlight   bool   // leave connections out that nobody has accepted
+	NetworkLock    string // how TCPEstablished's packets are held: bpf, nftables, iptables or skip; default bpf where the kernel has it
+	networkLock    netlock.Method
 
 	PidFile string
 	Version string // of the program, for the log
@@ -104,6 +108,10 @@ func (o *Options) normalize() error {
 	case "filesize", "buildid":
 	default:
 		return fmt.Errorf("--file-validation %s: give filesize or buildid", o.FileValidation)
+	}
+	var err error
+	if o.networkLock, err = netlock.ParseMethod(o.NetworkLock); err != nil {
+		return err
 	}
 	if err := checkExternal(o.External); err != nil {
 		return err

@@ -77,6 +77,9 @@ func (r *run) prepareHeld() (err error) {
 	if err := r.prepareContents(); err != nil {
 		return err
 	}
+	if err := r.preparePackets(); err != nil {
+		return err
+	}
 	if err := r.prepareMemory(); err != nil {
 		return err
 	}

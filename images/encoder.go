@@ -40,6 +40,9 @@ type EncodeOptions struct {
 	// CgroupDirs are the cgroups to be made, by hierarchy.
 	CgroupDirs map[string][]fastcr.CgroupDir
 	ShellJob   bool
+	// RunID names this dump (see NewRunID), NetworkLock who lifts the lock of its connections.
+	RunID       string
+	NetworkLock uint32
 	// Monotonic and Boottime are what the tree's clocks are ahead of fastcr's.
 	Monotonic, Boottime time.Duration
 }
@@ -109,8 +112,9 @@ func (e *Encoder) writeProcess(d *Dir, p *fastcr.Process) error {
 	return nil
 }
 
-// runID is a random UUID: the inventory names the run that made it.
-func runID() string {
+// NewRunID is a random UUID: the inventory names the run that made it, and criu's restore finds by
+// it what that run left (inventory_entry.dump_criu_run_id).
+func NewRunID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80

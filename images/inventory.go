@@ -20,9 +20,9 @@ func (e *Encoder) writeInventory(d *Dir) error {
 		RootIds:           kobjIDs(1, 1, 1, 1),
 		RootCgSet:         u32(ownCgroupSet),
 		Lsmtype:           pb.Lsmtype_NO_LSM.Enum(),
-		NetworkLockMethod: u32(0),
+		NetworkLockMethod: u32(e.opts.NetworkLock),
 		PluginsEntry:      &pb.PluginsEntry{},
-		DumpCriuRunId:     str(runID()),
+		DumpCriuRunId:     str(e.opts.RunID),
 	}); err != nil {
 		return err
 	}

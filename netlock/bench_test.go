@@ -46,7 +46,7 @@ func benchLock(b *testing.B, method Method, conns []Conn, known bool) {
 	if !known { // as many, for the room that they make
 		o.Conns = make([]Conn, len(conns))
 		for i, c := range conns {
-			o.Conns[i] = Conn{c.Remote, c.Local}
+			o.Conns[i] = Conn{Local: c.Remote, Remote: c.Local}
 		}
 		conns = conns[:min(len(conns), room(len(conns))-len(conns))]
 	}
@@ -56,6 +56,10 @@ func benchLock(b *testing.B, method Method, conns []Conn, known bool) {
 	}
 	defer l.Close()
 	for b.Loop() {
+		l.all = l.all[:0]
+		if !known {
+			clear(l.known)
+		}
 		if err := l.Lock(conns); err != nil {
 			b.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func newPrograms(room int) (holder, error) {
 func (p *programs) add(conns []Conn) error {
 	p.keys = p.keys[:0]
 	for _, c := range conns {
-		p.keys = append(p.keys, c.key())
+		p.keys = append(p.keys, key(c))
 	}
 	return p.lock.Add(p.keys)
 }

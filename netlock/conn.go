@@ -4,17 +4,16 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/loader"
 )
 
 // Conn is a TCP connection, seen from the socket that is locked. An IPv6 socket's
 // IPv4 connection (::ffff:a.b.c.d) is what its packets are, IPv4. Zones are ignored.
-type Conn struct {
-	Local, Remote netip.AddrPort
-}
+type Conn = fastcr.Connection
 
 // wire is the connection as its packets have it, and whether they are IPv6.
-func (c Conn) wire() (local, remote netip.Addr, v6 bool) {
+func wire(c Conn) (local, remote netip.Addr, v6 bool) {
 	local, remote = c.Local.Addr().WithZone(""), c.Remote.Addr().WithZone("")
 	if remote.Unmap().Is4() {
 		return local.Unmap(), remote.Unmap(), false
@@ -23,8 +22,8 @@ func (c Conn) wire() (local, remote netip.Addr, v6 bool) {
 }
 
 // key is what the BPF programs look up.
-func (c Conn) key() (k loader.PacketKey) {
-	local, remote, _ := c.wire()
+func key(c Conn) (k loader.PacketKey) {
+	local, remote, _ := wire(c)
 	k.Local, k.Remote = local.As16(), remote.As16()
 	binary.BigEndian.PutUint16(k.LocalPort[:], c.Local.Port())
 	binary.BigEndian.PutUint16(k.RemotePort[:], c.Remote.Port())
@@ -33,8 +32,8 @@ func (c Conn) key() (k loader.PacketKey) {
 
 // elements are the two directions as keys of criu's nftables sets: source
 // address, source port, destination address, destination port, each padded to 4 bytes.
-func (c Conn) elements() (in, out []byte, v6 bool) {
-	local, remote, v6 := c.wire()
+func elements(c Conn) (in, out []byte, v6 bool) {
+	local, remote, v6 := wire(c)
 	l, r := local.AsSlice(), remote.AsSlice()
 	return element(r, c.Remote.Port(), l, c.Local.Port()), element(l, c.Local.Port(), r, c.Remote.Port()), v6
 }

@@ -37,7 +37,7 @@ func newIptables() (*iptables, error) {
 func rulesOf(conns []Conn) (all []rules) {
 	var add, remove [2]strings.Builder
 	for _, c := range conns {
-		local, remote, v6 := c.wire()
+		local, remote, v6 := wire(c)
 		i := 0
 		if v6 {
 			i = 1

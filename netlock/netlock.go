@@ -69,7 +69,7 @@ type Lock struct {
 	holder holder // nil: Skip
 	known  map[Conn]struct{}
 	fresh  []Conn
-	all    []Conn // what Lock was called with
+	all    []Conn // what Lock was called with, some of them several times
 	keeper keeper
 	on     bool
 }
@@ -80,7 +80,7 @@ func room(n int) int { return n + n/4 + 256 }
 // Prepare makes a lock for the connections of its network namespace, which is the
 // calling thread's. It needs CAP_NET_ADMIN, and CAP_BPF for BPF.
 func Prepare(o Options) (*Lock, error) {
-	l := &Lock{opts: o, known: make(map[Conn]struct{}, len(o.Conns)), fresh: make([]Conn, 0, room(len(o.Conns)))}
+	l := &Lock{opts: o, known: make(map[Conn]struct{}, len(o.Conns)), fresh: make([]Conn, 0, room(len(o.Conns))), all: make([]Conn, 0, room(len(o.Conns)))}
 	if o.Method == Skip {
 		return l, nil
 	}
@@ -97,7 +97,11 @@ func Prepare(o Options) (*Lock, error) {
 	for _, c := range o.Conns {
 		l.known[c] = struct{}{}
 	}
-	if err := l.holder.add(o.Conns); err != nil {
+	err = l.holder.add(o.Conns)
+	if err == nil {
+		err = l.holder.turn(false) // it is; the freeze will find the code in memory
+	}
+	if err != nil {
 		l.Close()
 		return nil, fmt.Errorf("lock %d TCP connections: %w", len(o.Conns), err)
 	}
@@ -120,21 +124,26 @@ func newHolder(m Method, room int) (holder, error) {
 	return t, nil
 }
 
-// Lock holds the connections' packets from now on. It is made for the freeze:
-// what Prepare knew costs no call.
+// Lock holds the packets of these connections and of those that Prepare knew from now on. It
+// is made for the freeze: what Prepare knew costs no call. It may be called again with others. More
+// than there is room for is an error that wraps unix.E2BIG.
 func (l *Lock) Lock(conns []Conn) error {
-	l.all = conns
+	l.all = append(l.all, conns...)
 	if l.holder == nil {
 		return nil
 	}
 	l.fresh = l.fresh[:0]
 	for _, c := range conns {
 		if _, ok := l.known[c]; !ok {
+			l.known[c] = struct{}{}
 			l.fresh = append(l.fresh, c)
 		}
 	}
 	if err := l.holder.add(l.fresh); err != nil {
 		return fmt.Errorf("lock %d TCP connections: %w", len(l.fresh), err)
+	}
+	if l.on {
+		return nil
 	}
 	if err := l.holder.turn(true); err != nil {
 		return fmt.Errorf("lock TCP connections: %w", err)
@@ -162,7 +171,14 @@ func (l *Lock) Keep() error {
 	if l.keeper == nil || len(l.all) == 0 {
 		return nil
 	}
-	if err := l.keeper.keep(l.all); err != nil {
+	conns := make([]Conn, 0, len(l.all))
+	seen := make(map[Conn]bool, len(l.all))
+	for _, c := range l.all {
+		if !seen[c] {
+			seen[c], conns = true, append(conns, c)
+		}
+	}
+	if err := l.keeper.keep(conns); err != nil {
 		return fmt.Errorf("leave the lock of TCP connections for the restore: %w", errors.Join(err, l.keeper.drop()))
 	}
 	return nil

@@ -75,7 +75,7 @@ func hold(args []string) {
 	method, _ := ParseMethod(args[0])
 	l, err := Prepare(Options{Method: method, RunID: testRun})
 	if err == nil {
-		err = l.Lock([]Conn{{netip.MustParseAddrPort(args[1]), netip.MustParseAddrPort(args[2])}})
+		err = l.Lock([]Conn{{Local: netip.MustParseAddrPort(args[1]), Remote: netip.MustParseAddrPort(args[2])}})
 	}
 	fmt.Println("locked", err)
 	select {}
@@ -128,7 +128,7 @@ func connect(t testing.TB, listen string, mapped bool) *pair {
 	}
 	p := &pair{mine: mine.(*net.TCPConn), peer: peer}
 	t.Cleanup(func() { p.mine.Close(); p.peer.Close() })
-	p.conn = Conn{mine.LocalAddr().(*net.TCPAddr).AddrPort(), mine.RemoteAddr().(*net.TCPAddr).AddrPort()}
+	p.conn = Conn{Local: mine.LocalAddr().(*net.TCPAddr).AddrPort(), Remote: mine.RemoteAddr().(*net.TCPAddr).AddrPort()}
 	if mapped {
 		p.conn.Local = netip.AddrPortFrom(netip.AddrFrom16(p.conn.Local.Addr().As16()), p.conn.Local.Port())
 		p.conn.Remote = netip.AddrPortFrom(netip.AddrFrom16(p.conn.Remote.Addr().As16()), p.conn.Remote.Port())
@@ -274,8 +274,8 @@ func manyConns(n int) []Conn {
 	conns := make([]Conn, 0, n)
 	for i := range n {
 		conns = append(conns, Conn{
-			netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 80),
-			netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), uint16(i)),
+			Local:  netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), 80),
+			Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), uint16(i)),
 		})
 	}
 	return conns
@@ -324,7 +324,7 @@ func TestHeldAtTheTopmostCgroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &Lock{holder: &programs{lock: lock}}
+			l := &Lock{holder: &programs{lock: lock}, known: map[Conn]struct{}{}}
 			defer l.Close()
 			testHold(t, l, connect(t, k.listen, k.mapped), connect(t, k.listen, k.mapped))
 		})

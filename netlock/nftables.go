@@ -130,22 +130,20 @@ func (f *family) drop(set, on *nftables.Set) []expr.Any {
 
 // add adds connections to the batch, both directions of each.
 func (r *ruleset) add(conns []Conn) error {
-	var elements [2][]nftables.SetElement
+	var all [2][]nftables.SetElement
 	for _, c := range conns {
-		in, out, v6 := c.elements()
+		in, out, v6 := elements(c)
 		i := 0
 		if v6 {
 			i = 1
 		}
-		elements[i] = append(elements[i], nftables.SetElement{Key: in}, nftables.SetElement{Key: out})
+		all[i] = append(all[i], nftables.SetElement{Key: in}, nftables.SetElement{Key: out})
 	}
-	for i, all := range elements {
-		for len(all) > 0 {
-			n := min(len(all), elementsAtOnce)
-			if err := r.conn.SetAddElements(r.sets[i], all[:n]); err != nil {
+	for i, set := range r.sets {
+		for part := range slices.Chunk(all[i], elementsAtOnce) {
+			if err := r.conn.SetAddElements(set, part); err != nil {
 				return err
 			}
-			all = all[n:]
 		}
 	}
 	return nil

@@ -57,6 +57,7 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.TCPEstablished, "tcp-established", false, "keep TCP connections; the restore wants the option too")
 	f.BoolVar(&o.TCPClose, "tcp-close", false, "keep the sockets of TCP connections, closed; the restore wants the option too")
 	f.BoolVar(&o.SkipInFlight, "skip-in-flight", false, "leave TCP connections out that nobody has accepted yet")
+	f.StringVar(&o.NetworkLock, "network-lock", "", "how packets of TCP connections are held: bpf, nftables, iptables or skip (default: bpf where the kernel has it)")
 	f.StringArrayVar(&o.ActionScripts, "action-script", nil, "script run at pre-dump and post-dump")
 	f.StringVar(&o.PidFile, "pidfile", "", "write the root's pid to this file")
 	f.BoolVar(&d.displayStats, "display-stats", false, "print criu's statistics")
