@@ -171,7 +171,10 @@ func TestCgroupRoot(t *testing.T) {
 		r := newRun(t, Case{Source: "process", Args: []string{"limits"}, RestoreFlags: []string{"--manage-cgroups"}})
 		r.start()
 		top := filepath.Join(pidsHierarchy, fmt.Sprintf("fastcr-test-%d", r.pid))
-		t.Cleanup(func() { killAll(); eventually(5*time.Second, func() bool { return removeCgroup(top+"/of") && removeCgroup(top) }) })
+		t.Cleanup(func() {
+			killAll()
+			eventually(5*time.Second, func() bool { return removeCgroup(top+"/of") && removeCgroup(top) })
+		})
 		makeCgroup(t, top+"/of/inner", r.pid)
 		if err := os.Mkdir(top+"/inner", 0o755); err != nil {
 			t.Fatal(err)
