@@ -42,6 +42,7 @@ const (
 	KindDRM
 	KindAnonOther // another anonymous inode; PathRef.Path names it
 	KindInetSocket
+	KindNetlinkSocket
 )
 
 // File is one open file (struct file).
@@ -53,7 +54,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket; nil for plain files and for what O_PATH opened
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any

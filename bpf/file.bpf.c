@@ -9,6 +9,7 @@
 #include "file_inotify.h"
 #include "file_lock.h"
 #include "file_memfd.h"
+#include "file_netlink.h"
 #include "file_pidfd.h"
 #include "file_pipe.h"
 #include "file_socket.h"
@@ -137,6 +138,7 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		emit_socket(seq, file, (void *)s->text);
 		emit_unix(seq, file, (void *)s->text);
 		emit_inet(seq, file, (void *)s->text);
+		emit_netlink(seq, file);
 		break;
 	}
 }

@@ -869,6 +869,14 @@ struct pt_regs {
 	unsigned long ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
 };
 
+struct netlink_sock {
+	struct sock sk;
+	unsigned long flags;
+	__u32 portid, dst_portid, dst_group, subscriptions;
+	unsigned long *groups;
+	bool cb_running;
+};
+
 #pragma clang attribute pop
 
 #include <bpf/bpf_helpers.h>

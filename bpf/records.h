@@ -32,6 +32,7 @@ enum rec_type {
 	REC_FILE_UNIX,
 	REC_FILE_MESSAGE,
 	REC_FILE_PIDFD,
+	REC_FILE_NETLINK,
 	REC_FILE_INET = 116,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
@@ -482,6 +483,16 @@ struct file_inet {
 	__u32 keepidle, keepintvl, keepcnt; /* jiffies, jiffies, probes; 0: the system's */
 	__u32 icmp_filter[8];
 	__u32 __reserved;
+};
+
+/* REC_FILE_NETLINK: struct netlink_sock, after its REC_FILE_SOCKET. */
+struct file_netlink {
+	struct rec_head head;
+	__u64 file;
+	__u64 flags, groups; /* NETLINK_F_*; the first 64 groups */
+	__u32 portid, dst_portid, dst_group;
+	__u32 subscriptions; /* groups */
+	__u64 answering;     /* the kernel is about to write more of an answer */
 };
 
 /* REC_FILE_WATCH: a file that an epoll instance watches (struct epitem). */

@@ -56,6 +56,10 @@ func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		r.checkUnix(p, fd, d)
 	case *fastcr.InetSocket:
 		r.checkInet(p, fd, d)
+	case *fastcr.NetlinkSocket:
+		if d.NetNS != r.self.Net {
+			r.add(p.PID, fd.Num, "netlink socket", "was made in another network namespace", "run fastcr in the same one")
+		}
 	case *fastcr.TTY:
 		r.checkTTY(p, fd, d)
 	case *fastcr.Eventfd:

@@ -28,21 +28,22 @@ var fileKinds = map[fastcr.FileKind]struct {
 	typ    pb.FdTypes
 	encode func(t *fileTable, id uint32, f *fastcr.File) error
 }{
-	fastcr.KindRegular:    {pb.FdTypes_REG, encodeRegular},
-	fastcr.KindCharDev:    {pb.FdTypes_REG, encodeRegular},
-	fastcr.KindPipe:       {pb.FdTypes_PIPE, encodePipe},
-	fastcr.KindFIFO:       {pb.FdTypes_FIFO, encodeFIFO},
-	fastcr.KindTTY:        {pb.FdTypes_TTY, encodeTTY},
-	fastcr.KindEventfd:    {pb.FdTypes_EVENTFD, encodeEventfd},
-	fastcr.KindEpoll:      {pb.FdTypes_EVENTPOLL, encodeEpoll},
-	fastcr.KindSignalfd:   {pb.FdTypes_SIGNALFD, encodeSignalfd},
-	fastcr.KindTimerfd:    {pb.FdTypes_TIMERFD, encodeTimerfd},
-	fastcr.KindInotify:    {pb.FdTypes_INOTIFY, encodeInotify},
-	fastcr.KindUnixSocket: {pb.FdTypes_UNIXSK, encodeUnix},
-	fastcr.KindInetSocket: {pb.FdTypes_INETSK, encodeInet},
-	fastcr.KindMemfd:      {pb.FdTypes_MEMFD, encodeMemfd},
-	fastcr.KindNamespace:  {pb.FdTypes_NS, encodeNamespace},
-	fastcr.KindPidfd:      {pb.FdTypes_PIDFD, encodePidfd},
+	fastcr.KindRegular:       {pb.FdTypes_REG, encodeRegular},
+	fastcr.KindCharDev:       {pb.FdTypes_REG, encodeRegular},
+	fastcr.KindPipe:          {pb.FdTypes_PIPE, encodePipe},
+	fastcr.KindFIFO:          {pb.FdTypes_FIFO, encodeFIFO},
+	fastcr.KindTTY:           {pb.FdTypes_TTY, encodeTTY},
+	fastcr.KindEventfd:       {pb.FdTypes_EVENTFD, encodeEventfd},
+	fastcr.KindEpoll:         {pb.FdTypes_EVENTPOLL, encodeEpoll},
+	fastcr.KindSignalfd:      {pb.FdTypes_SIGNALFD, encodeSignalfd},
+	fastcr.KindTimerfd:       {pb.FdTypes_TIMERFD, encodeTimerfd},
+	fastcr.KindInotify:       {pb.FdTypes_INOTIFY, encodeInotify},
+	fastcr.KindUnixSocket:    {pb.FdTypes_UNIXSK, encodeUnix},
+	fastcr.KindInetSocket:    {pb.FdTypes_INETSK, encodeInet},
+	fastcr.KindNetlinkSocket: {pb.FdTypes_NETLINKSK, encodeNetlink},
+	fastcr.KindMemfd:         {pb.FdTypes_MEMFD, encodeMemfd},
+	fastcr.KindNamespace:     {pb.FdTypes_NS, encodeNamespace},
+	fastcr.KindPidfd:         {pb.FdTypes_PIDFD, encodePidfd},
 }
 
 func encodeRegular(t *fileTable, id uint32, f *fastcr.File) error {

@@ -26,6 +26,7 @@ const (
 	recFileUnix
 	recFileMessage
 	recFilePidfd
+	recFileNetlink
 )
 
 const recFileInet = 116
@@ -51,7 +52,7 @@ var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
 	recFilePidfd: decodePidfd,
-	recFileInet:  decodeInet,
+	recFileInet:  decodeInet, recFileNetlink: decodeNetlink,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 

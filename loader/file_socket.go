@@ -44,6 +44,9 @@ func decodeSocket(rec []byte, b *builder) error {
 	case unix.AF_INET, unix.AF_INET6:
 		decodeInetSocket(r, b)
 		return nil
+	case unix.AF_NETLINK:
+		decodeNetlinkSocket(r, b)
+		return nil
 	}
 	f, d := detail[fastcr.Socket](b, r.File)
 	*d = fastcr.Socket{

@@ -131,6 +131,23 @@ type fileFileMore struct {
 	Changed uint64
 }
 
+type fileFileNetlink struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File          uint64
+	Flags         uint64
+	Groups        uint64
+	Portid        uint32
+	DstPortid     uint32
+	DstGroup      uint32
+	Subscriptions uint32
+	Answering     uint64
+}
+
 type fileFilePidfd struct {
 	_    structs.HostLayout
 	Head struct {
