@@ -70,9 +70,7 @@ func (e *Encoder) writeCgroups(d *Dir) error {
 			controllers[c.Controllers] = true
 		}
 		sort.Slice(s.Ctls, func(i, j int) bool { return *s.Ctls[i].Name < *s.Ctls[j].Name })
-		if i+1 != ownCgroupSet {
-			entry.Sets = append(entry.Sets, s)
-		}
+		entry.Sets = append(entry.Sets, s) // fastcr's own too: a process may be in it whose parent is not
 	}
 	for _, name := range slices.Sorted(maps.Keys(controllers)) {
 		ctl := &pb.CgControllerEntry{Cnames: strings.Split(name, ","), IsThreaded: boolean(false)}

@@ -231,7 +231,7 @@ var fileCases = []fileCase{
 		must(unix.Bind(at, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 		must(unix.Listen(at, 5))
 	}},
-	{"netlink", fastcr.KindSocket, raw(func() (int, error) { return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE) })},
+	{"netlink", fastcr.KindNetlinkSocket, raw(func() (int, error) { return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE) })},
 	{"namespace", fastcr.KindNamespace, device("/proc/self/ns/uts", unix.O_RDONLY)},
 	{"pidfd", fastcr.KindPidfd, raw(func() (int, error) { return unix.PidfdOpen(unix.Getpid(), 0) })},
 	{"io_uring", fastcr.KindIOUring, raw(ioUring)},
