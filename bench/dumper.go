@@ -31,6 +31,8 @@ type Dumper struct {
 
 	// Cgroup is the option that names the target's own cgroup, which is made for it then.
 	Cgroup string `toml:"cgroup"`
+	// Flags are given for a server: its connections are kept, which criu wants to be told.
+	Flags *[]string `toml:"flags"` // default: criu's own
 	// Impossible is why it cannot be run here.
 	Impossible string `toml:"-"`
 }
@@ -43,6 +45,14 @@ func (d *Dumper) command(line []string, pid int, dir string) []string {
 		out[i] = r.Replace(word)
 	}
 	return out
+}
+
+// flags are the options that a program needs: criu's, or what the description says.
+func (d *Dumper) flags(t program) []string {
+	if len(t.Flags()) > 0 && d.Flags != nil {
+		return *d.Flags
+	}
+	return t.Flags()
 }
 
 // BuiltIn are the dumpers that the suite knows by itself; criu may be empty.
@@ -110,7 +120,7 @@ func (d *Dumper) run(ctx context.Context, argv []string, dir string) (*measured,
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		last := text[strings.LastIndexByte(text, '\n')+1:]
+		last := reasonIn(text)
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.Exited() {
 			return nil, &refusedError{last}
@@ -123,6 +133,17 @@ func (d *Dumper) run(ctx context.Context, argv []string, dir string) (*measured,
 	}
 	m.files, m.size = countFiles(dir)
 	return m, nil
+}
+
+// reasonIn is the line that says why: the first error of criu's log, but for what it always
+// complains about, or the last line.
+func reasonIn(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "Error (") && !strings.Contains(line, "RLIMIT_NOFILE") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 // figures reads what the dumper says of itself.

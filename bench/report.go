@@ -20,7 +20,8 @@ func (r *Results) Report(w io.Writer) error {
 		Plots   []reportPlot
 		Rows    []reportRow
 		Columns []string
-	}{Results: r, Columns: []string{"frozen", "stall", "total", "cpu", "peak memory", "restore"}}
+		Answers []answerRow
+	}{Results: r, Answers: r.answers(), Columns: []string{"frozen", "stall", "total", "cpu", "peak memory", "restore"}}
 	for _, sweep := range r.Sweeps() {
 		svg, err := r.plotSweep(sweep)
 		if err != nil {
@@ -28,6 +29,20 @@ func (r *Results) Report(w io.Writer) error {
 		}
 		if svg != "" {
 			page.Plots = append(page.Plots, reportPlot{"Freeze time against " + sweep, svg})
+		}
+	}
+	for _, server := range r.Servers() {
+		for _, kind := range []struct {
+			title string
+			draw  func(string) (template.HTML, error)
+		}{{": latency around a checkpoint", r.plotTimeline}, {": latency tails during it", r.plotTail}} {
+			svg, err := kind.draw(server)
+			if err != nil {
+				return fmt.Errorf("plot of %s: %w", server, err)
+			}
+			if svg != "" {
+				page.Plots = append(page.Plots, reportPlot{server + kind.title, svg})
+			}
 		}
 	}
 	if svg, err := r.plotStages(r.Plan.Dumpers[0]); err != nil {

@@ -21,7 +21,7 @@ func (r *runner) restores(ctx context.Context, w *Workload) error {
 			}
 			s.fail(err)
 		}
-		r.res.addRestore(s)
+		r.res.add(s)
 	}
 	return nil
 }
@@ -29,7 +29,7 @@ func (r *runner) restores(ctx context.Context, w *Workload) error {
 func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	t, err := StartTarget(ctx, r.load, w)
+	t, err := r.start(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -38,28 +38,24 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 	if err != nil {
 		return err
 	}
-	undo, argv, err := prepareDump(ctx, d, d.Kill, t.PID, dir)
+	undo, argv, err := prepareDump(ctx, d, d.Kill, t, dir)
 	if err != nil {
 		return err
 	}
-	pids := sessionOf(t.PID)
+	pids := sessionOf(t.Root())
 	_, err = d.run(ctx, argv, dir)
 	undo()
 	if err != nil {
 		return err
 	}
-	<-t.ended
+	t.Gone()
 	awaitGone(pids)
-	beats := t.beats()
-	at := time.Now()
-	if _, err := (&Dumper{Name: "restore"}).run(ctx, d.command(d.Restore, t.PID, dir), dir); err != nil {
+	sign, at := t.Sign(ctx), time.Now()
+	if _, err := (&Dumper{Name: "restore"}).run(ctx, append(d.command(d.Restore, t.Root(), dir), d.flags(t)...), dir); err != nil {
 		return fmt.Errorf("restore: %s", err) // its own word, but no refusal to dump
 	}
-	for t.beats() == beats {
-		if time.Since(at) > patience {
-			return fmt.Errorf("restored pid %d does not go on", t.PID)
-		}
-		time.Sleep(10 * time.Microsecond)
+	if err := sign(); err != nil {
+		return err
 	}
 	s.Restore = micros(time.Since(at))
 	if err := t.Check(ctx); err != nil {

@@ -111,9 +111,6 @@ func versionOf(ctx context.Context, program string) string {
 
 func (r *Results) add(s Sample) { r.Samples = append(r.Samples, s) }
 
-// addRestore puts what a restore took beside the dumps of its workload and dumper.
-func (r *Results) addRestore(s Sample) { r.Samples = append(r.Samples, s) }
-
 // Of are the samples of one workload by one dumper that have this figure.
 func (r *Results) Of(workload, dumper string, c Clock) (values []float64) {
 	for i := range r.Samples {

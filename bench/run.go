@@ -93,7 +93,7 @@ func (r *runner) say(format string, args ...any) {
 // workload measures one workload with every dumper in turn.
 func (r *runner) workload(ctx context.Context, w *Workload) error {
 	r.say("%s: starts", w.Name())
-	t, err := StartTarget(ctx, r.load, w)
+	t, err := r.start(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (r *runner) workload(ctx context.Context, w *Workload) error {
 }
 
 // dump makes one dump that leaves the target running.
-func (r *runner) dump(ctx context.Context, d *Dumper, t *Target, s *Sample) {
+func (r *runner) dump(ctx context.Context, d *Dumper, t program, s *Sample) {
 	if d.Impossible != "" {
 		s.Refused = d.Impossible
 		return
@@ -141,25 +141,22 @@ func (r *runner) dump(ctx context.Context, d *Dumper, t *Target, s *Sample) {
 		s.Failed = err.Error()
 		return
 	}
-	undo, argv, err := prepareDump(ctx, d, d.Dump, t.PID, dir)
+	undo, argv, err := prepareDump(ctx, d, d.Dump, t, dir)
 	if err != nil {
 		s.fail(err)
 		return
 	}
 	defer undo()
-	before := t.pace(r.After)
-	t.ResetGap()
-	m, err := d.run(ctx, argv, dir)
+	var m *measured
+	err = t.Watch(ctx, s, r.After, func() (err error) {
+		m, err = d.run(ctx, argv, dir)
+		return err
+	})
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	s.Stall = t.Gap()
-	after := t.pace(r.After)
 	s.take(m)
-	if before > 0 {
-		s.Slower = 1 - after/before
-	}
 }
 
 // fail notes why there are no figures.
@@ -187,8 +184,9 @@ func (r *runner) freshDir() (string, error) {
 }
 
 // prepareDump does what belongs to a dump but is not measured.
-func prepareDump(ctx context.Context, d *Dumper, line []string, pid int, dir string) (undo func(), argv []string, err error) {
-	argv, undo = d.command(line, pid, dir), func() {}
+func prepareDump(ctx context.Context, d *Dumper, line []string, t program, dir string) (undo func(), argv []string, err error) {
+	pid := t.Root()
+	argv, undo = append(d.command(line, pid, dir), d.flags(t)...), func() {}
 	if len(d.Before) > 0 {
 		if err := os.Mkdir(filepath.Join(dir, "pre"), 0o700); err != nil {
 			return nil, nil, err

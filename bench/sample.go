@@ -18,6 +18,12 @@ type Sample struct {
 	Restore float64            `json:"restore_us,omitempty"`  // from the start of the restore to the target's first beat
 	Stages  map[string]float64 `json:"stages_us,omitempty"`   // fastcr's own
 
+	// Of a server: what an open-loop client saw "before", "during" and "after" the dump, and
+	// the longest latency in each TimelineStep, from Began before the start of the dump on.
+	Latency  map[string]Latency `json:"latency,omitempty"`
+	Timeline []float64          `json:"timeline_us,omitempty"`
+	Began    float64            `json:"began_us,omitempty"`
+
 	// Why there are no figures: the dumper refused the workload, cannot be run here,
 	// or something went wrong. Wrong: it was restored, but not as it was.
 	Refused string `json:"refused,omitempty"`

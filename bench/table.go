@@ -29,6 +29,12 @@ func (r *Results) Table(w io.Writer, markdown bool) error {
 			out.row(cells...)
 		}
 	}
+	if rows := r.answers(); len(rows) > 0 {
+		out.section("answers", "dumper", "when due", "p50", "p99", "p99.9", "max")
+		for _, a := range rows {
+			out.row(append([]string{a.Workload, a.Dumper, a.When + " the dump"}, a.Cells...)...)
+		}
+	}
 	out.note("Medians (min–max) of " + fmt.Sprint(r.Plan.Rounds) + " rounds in turn. " +
 		"\"≈\": the difference is within what the same dumper differs from round to round.")
 	return out.flush()
@@ -111,6 +117,14 @@ func (g *grid) rule(columns int) {
 	if g.markdown {
 		fmt.Fprintln(g.w, strings.Repeat("|---", columns)+"|")
 	}
+}
+
+// section begins another table.
+func (g *grid) section(head ...string) {
+	_ = g.tab.Flush()
+	fmt.Fprintln(g.w)
+	g.row(head...)
+	g.rule(len(head))
 }
 
 func (g *grid) note(s string) { g.notes = append(g.notes, s) }

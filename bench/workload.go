@@ -4,19 +4,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/fastcr/fastcr/bench/servers"
 )
 
-// Workload is one point of a sweep: a program of a given size.
+// Workload is one point of a sweep, a program of a given size, or a real server.
 type Workload struct {
 	Sweep string  // what is varied: memory, threads, …; the same for all points of a curve
 	Unit  string  // of Value
 	Value float64 // the point
 	Args  []string
 	Quick bool // part of the short choice
+
+	Server *servers.Server // instead of the synthetic program
 }
 
 // Name is the workload's name in results and on the command line: its arguments.
 func (w *Workload) Name() string {
+	if w.Server != nil {
+		return w.Server.Name
+	}
 	if len(w.Args) == 0 {
 		return "small"
 	}
@@ -40,7 +47,7 @@ func Workloads(free uint64) []Workload {
 		}
 	}
 	// A dump needs the memory twice more: copied, and in the images.
-	most := int(free / 5 * 3 / 3 >> 20)
+	most := int(free / 5 >> 20)
 	sizes := slices.DeleteFunc([]int{4, 16, 64, 256, 1024, 2048, 4096, 8192}, func(m int) bool { return m > most })
 	sweep("memory", "MiB", "mib", sizes)
 	sweep("huge pages", "MiB", "mib", slices.DeleteFunc(slices.Clone(sizes), func(m int) bool { return m > 1024 }), "huge=1")
@@ -50,6 +57,10 @@ func Workloads(free uint64) []Workload {
 	sweep("processes", "", "procs", []int{1, 10, 100, 300})
 	sweep("rewritten, uniform", "%/s", "rewrite", []int{0, 1, 10, 50, 100}, "mib=256")
 	sweep("rewritten, zipfian", "%/s", "rewrite", []int{1, 10, 50, 100}, "mib=256", "zipf=1")
+	for _, s := range servers.All() {
+		s.MiB = min(s.MiB, most)
+		all = append(all, Workload{Sweep: "servers", Server: s})
+	}
 	for i := range all {
 		w := &all[i]
 		w.Quick = slices.Contains([]string{"small", "mib=64", "mib=1024", "threads=100", "vmas=10000", "fds=1000", "procs=10",

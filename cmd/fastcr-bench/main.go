@@ -43,6 +43,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "compare" {
 		return compare(args[1:])
 	}
+	if len(args) == 4 && args[0] == "serve" { // the Go server among the workloads
+		return serve(ctx, args[1:])
+	}
 	var o options
 	f := pflag.NewFlagSet("fastcr bench", pflag.ContinueOnError)
 	f.SortFlags = false
@@ -112,15 +115,15 @@ func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
 		return nil, nil
 	}
 	p := &bench.Plan{Rounds: o.repeat, Restores: !o.noRestore, After: 200 * time.Millisecond, ImagesDir: o.imagesDir}
-	if p.Rounds == 0 {
-		p.Rounds = 5
-	}
 	if o.full {
 		p.After = time.Second
-		p.Rounds = max(p.Rounds, 10)
 	}
-	if o.repeat > 0 {
-		p.Rounds = o.repeat
+	switch {
+	case o.repeat > 0:
+	case o.full:
+		p.Rounds = 10
+	default:
+		p.Rounds = 5
 	}
 	if len(o.dumpers) == 0 && !o.full {
 		o.dumpers = []string{"fastcr", "criu"}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// program is what is dumped: the synthetic one, or a server.
+type program interface {
+	Root() int
+	// Watch measures what f, which dumps it, does to it; while is how long it is watched before and after.
+	Watch(ctx context.Context, s *Sample, while time.Duration, f func() error) error
+	// Sign is called when it has ended; what it returns waits for a sign of its new life.
+	Sign(ctx context.Context) (wait func() error)
+	// Check asks whether its memory, or its data, is as it was.
+	Check(ctx context.Context) error
+	// Gone waits until it has ended; all processes of its session are.
+	Gone()
+	Close()
+	// Flags are options of criu's command line that a dump and a restore of it need.
+	Flags() []string
+}
+
+// start starts a workload's program.
+func (r *runner) start(ctx context.Context, w *Workload) (program, error) {
+	if w.Server != nil {
+		return startServer(ctx, w.Server)
+	}
+	return StartTarget(ctx, r.load, w)
+}
+
+func (t *Target) Root() int       { return t.PID }
+func (t *Target) Flags() []string { return nil }
+func (t *Target) Gone()           { <-t.ended }
+
+// Sign is a beat of its clock thread.
+func (t *Target) Sign(ctx context.Context) func() error {
+	n, at := t.beats(), time.Now()
+	return func() error {
+		for t.beats() == n {
+			if time.Since(at) > patience || ctx.Err() != nil {
+				return fmt.Errorf("restored pid %d does not go on", t.PID)
+			}
+			time.Sleep(10 * time.Microsecond)
+		}
+		return nil
+	}
+}
+
+// Watch compares the pace before and after f, and notes the longest gap in it.
+func (t *Target) Watch(_ context.Context, s *Sample, while time.Duration, f func() error) error {
+	before := t.pace(while)
+	t.ResetGap()
+	if err := f(); err != nil {
+		return err
+	}
+	s.Stall = t.Gap()
+	if after := t.pace(while); before > 0 {
+		s.Slower = 1 - after/before
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package servers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+// Serve is a Go HTTP server with a heap of mib MiB: each item is an allocation of its own.
+func Serve(ctx context.Context, port, items, mib int) error {
+	heap := make([][]byte, items)
+	for n := range heap {
+		heap[n] = make([]byte, max(mib<<20/items, 32))
+		copy(heap[n], fmt.Sprintf("%d:%d\n", n, value(uint64(n))))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /item/{n}", func(w http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(r.PathValue("n"))
+		if err != nil || n < 0 || n >= items {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(heap[n][:32])
+	})
+	// CRIU knows no multipath TCP, which Go's listeners are by themselves.
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	l, err := c.Listen(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	return http.Serve(l, mux)
+}
