@@ -43,6 +43,9 @@ func hold(verb string) {
 	if stage == "locked" || stage == "kept" || stage == "killed" {
 		fail(lockPackets(h, stage))
 	}
+	if stage == "repair" {
+		fail(beginRepair(h))
+	}
 	if stage == "announced" {
 		// As far as it gets before a cgroup is made.
 		g := temporaryGroup("/", h.groups[0].origin, 1)

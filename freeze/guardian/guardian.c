@@ -15,8 +15,10 @@
  *                  lock of network packets that would outlive fastcr
  *   "\0M" ID       the number (__u32) of a BPF map, whose value 0 at key 0 lifts a lock of
  *                  network packets that goes with fastcr
+ *   "\0R" FD        the number (__u32) of fastcr's descriptor of a file, struct repairs: sockets
+ *                  of the tree that are in TCP's repair mode, and useless to their owner
  * Each is answered by a byte: 1 noted, 0 no room.
- * When fastcr is gone the cgroups are thawed, the lasting lock is removed if anybody lives in
+ * When fastcr is gone repairs are ended, the cgroups are thawed, the lasting lock is removed if anybody lives in
  * them, their tasks are moved back and the temporary ones removed. The exit code is 0 if all
  * that was done. While fastcr is stopped (SIGSTOP) they are thawed and both locks lifted: when
  * it goes on it finds that out.
@@ -45,6 +47,23 @@ static size_t used;
 static char words[512];
 static size_t words_used;
 static int lock_map = -1;
+
+/*
+ * What fastcr writes while it goes on: count slots, of which those with a pid are sockets in
+ * repair mode. killed says that the tree was ended: its sockets are to be closed as they are.
+ */
+struct repairs {
+	__u32 count, killed;
+	__u64 room; /* for slots */
+	struct {
+		__u32 pid, fd;
+		__u32 reuseaddr; /* SO_REUSEADDR, which the end of a repair takes away */
+		__u32 reserved;
+	} of[];
+};
+
+static const volatile struct repairs *repairs;
+static size_t repairs_most;
 
 static size_t length(const char *s)
 {
@@ -96,10 +115,55 @@ static int note(const char *message, size_t n)
 	return 1;
 }
 
-/* note_lock keeps what lifts a lock: a letter and n bytes. */
-static int note_lock(const char *message, size_t n)
+/* decimal writes a number in front of end, and returns where it begins. */
+static char *decimal(char *end, unsigned n)
+{
+	do
+		*--end = '0' + n % 10;
+	while (n /= 10);
+	return end;
+}
+
+/* of_fastcr makes "/proc/PID/NAME" of fastcr in path. */
+static void of_fastcr(char path[64], const char *name)
+{
+	char number[16], *end = number + sizeof(number), *at = decimal(end, sys_getppid());
+
+	copy(path, "/proc/", 6);
+	copy(path + 6, at, end - at);
+	path[6 + (end - at)] = '/';
+	copy(path + 7 + (end - at), name, length(name) + 1);
+}
+
+/* note_repairs maps the file that fastcr has open as fd. */
+static int note_repairs(__u32 fd)
+{
+	char path[64], name[16] = "fd/", number[16], *end = number + sizeof(number), *at = decimal(end, fd);
+	struct repairs head;
+	long map, own;
+
+	copy(name + 3, at, end - at);
+	name[3 + (end - at)] = 0;
+	of_fastcr(path, name);
+	own = sys_open(path, O_RDONLY | O_CLOEXEC);
+	if (own < 0)
+		return 0;
+	map = sys_read(own, &head, sizeof(head));
+	if (map == sizeof(head))
+		map = sys_mmap(own, sizeof(head) + head.room * sizeof(head.of[0]));
+	sys_close(own);
+	if (map < 0 && map > -4096)
+		return 0;
+	repairs_most = head.room;
+	repairs = (const volatile struct repairs *)map;
+	return 1;
+}
+
+/* note_other keeps what a letter says, and n - 1 bytes. */
+static int note_other(const char *message, size_t n)
 {
 	union bpf_attr attr = { .map_id = 0 };
+	__u32 fd;
 
 	switch (*message++) {
 	case 'L':
@@ -114,6 +178,11 @@ static int note_lock(const char *message, size_t n)
 		copy((char *)&attr.map_id, message, sizeof(attr.map_id));
 		lock_map = sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr));
 		return lock_map >= 0;
+	case 'R':
+		if (n - 1 != sizeof(fd) || repairs)
+			return 0;
+		copy((char *)&fd, message, sizeof(fd));
+		return note_repairs(fd);
 	}
 	return 0;
 }
@@ -141,15 +210,6 @@ static void lift(void)
 	attr.key = attr.value = (long)&zero;
 	if (lock_map >= 0)
 		sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
-}
-
-/* decimal writes a number in front of end, and returns where it begins. */
-static char *decimal(char *end, unsigned n)
-{
-	do
-		*--end = '0' + n % 10;
-	while (n /= 10);
-	return end;
 }
 
 /* move writes one pid to a cgroup.procs. A task that has ended need not move. */
@@ -295,13 +355,49 @@ static void unlock(void)
 	}
 }
 
-/* rescue thaws first: that is what the tasks wait for. */
+/* mend ends the repair of sockets, without a probe to the peer. */
+static void mend(void)
+{
+	size_t i;
+
+	for (i = 0; repairs && i < repairs->count && i < repairs_most; i++) {
+		int pidfd, fd;
+
+		if (!repairs->of[i].pid)
+			continue;
+		pidfd = sys_pidfd_open(repairs->of[i].pid);
+		fd = pidfd < 0 ? -1 : sys_pidfd_getfd(pidfd, repairs->of[i].fd);
+		if (fd >= 0) {
+			sys_setsockopt(fd, SOL_TCP, TCP_REPAIR_QUEUE, 0);
+			sys_setsockopt(fd, SOL_TCP, TCP_REPAIR, -1);
+			if (repairs->of[i].reuseaddr)
+				sys_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+			sys_close(fd);
+		}
+		if (pidfd >= 0)
+			sys_close(pidfd);
+	}
+}
+
+/* mend_living lets the sockets of who was killed be closed first, in repair mode: silently. */
+static void mend_living(void)
+{
+	struct __kernel_timespec pause = { .tv_nsec = PAUSE };
+	int i;
+
+	for (i = 0; repairs && repairs->killed && i < DYING && anybody(); i++)
+		sys_nanosleep(&pause);
+	mend();
+}
+
+/* rescue thaws soon: that is what the tasks wait for. */
 static int rescue(void)
 {
 	long long until = seconds() + RESCUE_FOR;
 	int code = 0, fd;
 	char *at, *origin;
 
+	mend_living();
 	for (at = list; at < list + used; at = origin + length(origin) + 1) {
 		origin = at + length(at) + 1;
 		fd = open_in(at, "cgroup.freeze", O_WRONLY);
@@ -322,14 +418,12 @@ static int rescue(void)
 /* stopped tells whether fastcr is: its state in /proc/PID/stat, behind the command's name. */
 static int stopped(void)
 {
-	char dir[32] = "/proc/", number[16], text[256], *end = number + sizeof(number), *at;
+	char path[64], text[256];
 	int fd;
 	long n;
 
-	at = decimal(end, sys_getppid());
-	copy(dir + 6, at, end - at);
-	dir[6 + (end - at)] = 0;
-	fd = open_in(dir, "stat", O_RDONLY);
+	of_fastcr(path, "stat");
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	n = sys_read(fd, text, sizeof(text));
@@ -351,8 +445,10 @@ static void relieve(void)
 		if (fd < 0)
 			continue;
 		/* In this order: what fastcr freezes after it went on stays frozen. */
-		if (sys_read(fd, &is, 1) == 1 && is == '1' && stopped())
+		if (sys_read(fd, &is, 1) == 1 && is == '1' && stopped()) {
+			mend();
 			thawed |= sys_write(fd, "0", 1) == 1;
+		}
 		sys_close(fd);
 	}
 	if (thawed) {
@@ -386,7 +482,7 @@ static int listen(void)
 				continue; /* it died with an answer unread; messages may follow */
 			if (n <= 0)
 				return rescue();
-			answer = n > 1 && !*message ? note_lock(message + 1, n - 1) : note(message, n);
+			answer = n > 1 && !*message ? note_other(message + 1, n - 1) : note(message, n);
 			sys_write(SOCKET, &answer, 1);
 		} else if (fds[1].revents) {
 			return rescue();
