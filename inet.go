@@ -44,6 +44,8 @@ type InetSocket struct {
 	KeepCnt             uint32    // probes, 0: the system's
 	ICMPFilter          [8]uint32 // bits of types that are dropped; IPv4: the first
 
+	Conn *TCPState // of a connection that was read
+
 	// What the images do not hold.
 	Transparent bool // IP_TRANSPARENT
 	Multicast   bool // member of a group
@@ -103,3 +105,58 @@ func (t *Tree) Connections() (out []Connection) {
 	}
 	return out
 }
+
+// TCPState is what a TCP connection is at (struct tcp_sock). Sequence numbers are those of
+// the kernel: the receive queue is [CopiedSeq, RcvNxt), the send queue [SndUna, WriteSeq), of which from
+// SndNxt on nothing was sent; a FIN takes a number too.
+type TCPState struct {
+	State                                               uint32
+	RcvNxt, CopiedSeq, RcvWnd, RcvWup                   uint32
+	SndUna, SndNxt, WriteSeq, SndWl1, SndWnd, MaxWindow uint32
+	Options                                             uint32 // TCPI_OPT_TIMESTAMPS 1, _SACK 2, _WSCALE 4
+	Timestamp, MSSClamp, SndWscale, RcvWscale           uint32
+	Done                                                bool // a FIN was received
+	Urgent                                              bool // urgent data waits
+}
+
+// finSent tells whether the end of the send queue may be a FIN.
+func (s *TCPState) finSent() bool {
+	switch s.State {
+	case StateFinWait1, StateFinWait2, StateClosing, StateLastAck:
+		return true
+	}
+	return false
+}
+
+// Received is how many bytes wait to be read (SIOCINQ).
+func (s *TCPState) Received() int {
+	if s.State == StateSynSent {
+		return 0
+	}
+	n := s.RcvNxt - s.CopiedSeq
+	if n > 0 && s.Done {
+		n--
+	}
+	return int(n)
+}
+
+// Unacked is how many bytes the peer has not acknowledged, those that were not sent included
+// (SIOCOUTQ, but for a FIN).
+func (s *TCPState) Unacked() int { return s.toSend(s.SndUna) }
+
+// Unsent is how many bytes were not sent yet (SIOCOUTQNSD, but for a FIN).
+func (s *TCPState) Unsent() int { return s.toSend(s.SndNxt) }
+
+func (s *TCPState) toSend(from uint32) int {
+	if s.State == StateSynSent || s.State == StateClose { // nobody waits for it any more
+		return 0
+	}
+	n := s.WriteSeq - from
+	if n > 0 && s.finSent() {
+		n--
+	}
+	return int(n)
+}
+
+// TCPQueues are what waits in a connection: bytes to be read, and bytes that the peer has not acknowledged.
+type TCPQueues struct{ Received, Unacked []byte }

@@ -263,6 +263,10 @@ struct tcp_sock___md5 {
 	void *md5sig_info;
 };
 
+struct tcp_sock___usec {
+	__u8 tcp_usec_ts : 1;
+};
+
 #pragma clang attribute pop
 
 /* Bits of inet_sock.inet_flags; the first 9 ask for control messages. */
@@ -295,6 +299,14 @@ static __always_inline bool udp_corked(void *sock)
 	if (bpf_core_field_exists(f->udp_flags))
 		return BPF_CORE_READ(f, udp_flags) & 1;
 	return BPF_CORE_READ_BITFIELD_PROBED(b, corkflag);
+}
+
+/* Timestamps count microseconds, not milliseconds. It came with v6.7 (614e8316aa4c). */
+static __always_inline bool tcp_counts_microseconds(void *sock)
+{
+	struct tcp_sock___usec *t = sock;
+
+	return bpf_core_field_exists(t->tcp_usec_ts) && BPF_CORE_READ_BITFIELD_PROBED(t, tcp_usec_ts);
 }
 
 /* Only with CONFIG_TCP_MD5SIG. */

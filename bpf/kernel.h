@@ -712,6 +712,7 @@ struct sk_filter {
 
 enum sock_flags {
 	SOCK_DEAD = 0,
+	SOCK_DONE = 1,
 	SOCK_URGINLINE = 2,
 	SOCK_KEEPOPEN = 3,
 	SOCK_LINGER = 4,
@@ -769,7 +770,22 @@ struct inet_connection_sock {
 	void *icsk_ulp_ops;
 };
 
+struct tcp_options_received {
+	__u16 tstamp_ok : 1;
+	__u16 wscale_ok : 1;
+	__u16 sack_ok : 3;
+	__u16 snd_wscale : 4;
+	__u16 rcv_wscale : 4;
+	__u16 mss_clamp;
+};
+
 struct tcp_sock {
+	__u32 rcv_nxt, copied_seq, rcv_wnd, rcv_wup;
+	__u32 snd_una, snd_nxt, write_seq, snd_wl1, snd_wnd, max_window;
+	__u32 tsoffset, urg_seq;
+	__u16 urg_data;
+	__u8 repair : 1;
+	struct tcp_options_received rx_opt;
 	__u8 nonagle : 4;
 	__u8 keepalive_probes;
 	unsigned int keepalive_time, keepalive_intvl;

@@ -34,6 +34,7 @@ enum rec_type {
 	REC_FILE_PIDFD,
 	REC_FILE_NETLINK,
 	REC_FILE_INET = 116,
+	REC_TCP = 120,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -562,6 +563,31 @@ struct file_place {
 	__u64 file, next, skip;
 	__u32 tid, fd;
 	__u32 type, __reserved;
+};
+
+/* --- tcp.bpf.c --- */
+
+/* Bits of tcp_rec.options: TCPI_OPT_* of uapi/linux/tcp.h, and what comes with a socket. */
+enum tcp_option {
+	TCP_TIMESTAMPS = 1,
+	TCP_SACK = 2,
+	TCP_WSCALE = 4,
+	TCP_DONE = 0x100,     /* a FIN has been received */
+	TCP_URGENT = 0x200,   /* urgent data waits */
+	TCP_REUSEADDR = 0x400,
+	TCP_UNSTABLE = 0x800, /* it changed while it was read */
+};
+
+/* REC_TCP: what a connection is at (struct tcp_sock). */
+struct tcp_rec {
+	struct rec_head head;
+	__u64 file, object; /* addresses of the file and of the sock */
+	__u32 tgid, fd;
+	__u32 state, options; /* enum tcp_option */
+	__u32 rcv_nxt, copied_seq, rcv_wnd, rcv_wup;
+	__u32 snd_una, snd_nxt, write_seq, snd_wl1, snd_wnd, max_window;
+	__u32 timestamp; /* as TCP_TIMESTAMP gives it */
+	__u32 mss_clamp, snd_wscale, rcv_wscale;
 };
 
 #endif

@@ -74,11 +74,15 @@ func inetAddress(family uint32, addr [16]uint8, port uint32) netip.AddrPort {
 // AppendConnections appends the TCP connections of the last Collect to a list, each as often
 // as there is a descriptor for it. It does not allocate if the list has room.
 func (s *Session) AppendConnections(list []fastcr.Connection) ([]fastcr.Connection, error) {
-	var last *fileFileSocket
-	err := s.each("file", func(rec []byte) (err error) {
+	var last fileFileSocket
+	err := s.each("file", func(rec []byte) error {
 		switch recordType(rec) {
 		case recFileSocket:
-			last, _, err = view[fileFileSocket](rec)
+			r, _, err := view[fileFileSocket](rec)
+			if err != nil {
+				return err
+			}
+			last = *r
 		case recFileInet:
 			r, _, err := view[fileFileInet](rec)
 			if err != nil {
@@ -89,7 +93,7 @@ func (s *Session) AppendConnections(list []fastcr.Connection) ([]fastcr.Connecti
 				list = append(list, fastcr.Connection{Local: inetAddress(last.Family, r.Src, r.Sport), Remote: d.Dst})
 			}
 		}
-		return err
+		return nil
 	})
 	return list, err
 }

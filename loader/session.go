@@ -111,6 +111,9 @@ func (s *Session) Collect() error {
 		return s.collectBeside()
 	}
 	for i := range s.streams {
+		if s.streams[i].src.late {
+			continue
+		}
 		if err := s.streams[i].read(s); err != nil {
 			return err
 		}
@@ -125,7 +128,7 @@ func (s *Session) collectBeside() error {
 	go func() { done <- long.read(s) }()
 	var err error
 	for i := range s.streams {
-		if i != s.beside && err == nil {
+		if i != s.beside && !s.streams[i].src.late && err == nil {
 			err = s.streams[i].read(s)
 		}
 	}

@@ -11,6 +11,7 @@ type source struct {
 	object []byte                             // embedded by bpf2go
 	decode func(rec []byte, b *builder) error // pure: one record into the tree
 	rest   func(s *Session, st *stream) error // reads what one pass leaves; nil: nothing is ever left
+	late   bool                               // not read by Collect
 }
 
 // sources are read in this order inside the freeze.
@@ -19,4 +20,5 @@ var sources = []source{
 	{name: "process", object: _ProcessBytes, decode: decodeProcess, rest: restOfProcesses},
 	{name: "vma", object: _VmaBytes, decode: decodeVMA},
 	{name: "file", object: _FileBytes, decode: decodeFile, rest: restOfFiles},
+	{name: "tcp", object: _TcpBytes, decode: decodeTCP, late: true},
 }
