@@ -28,6 +28,7 @@ type contents struct {
 	watched   map[watchKey]fastcr.InotifyWatch // with their paths
 	bound     map[boundKey]string              // where relative names of sockets start
 	flight    inFlight
+	tcp       connections
 }
 
 func (r *run) prepareContents() (err error) {
@@ -62,6 +63,9 @@ func (r *run) prepareContents() (err error) {
 	if err := r.nameSockets(r.look, false); err != nil {
 		return err
 	}
+	if err := r.prepareConnections(); err != nil {
+		return err
+	}
 	return r.openDeleted(r.look)
 }
 
@@ -72,6 +76,9 @@ func (r *run) ask() error {
 		return err
 	}
 	if err := r.askInFlight(); err != nil {
+		return err
+	}
+	if err := r.askConnections(); err != nil {
 		return err
 	}
 	c.asker.CloseReceived()

@@ -270,7 +270,7 @@ func (r *run) finish(ctx context.Context) error {
 			return err
 		}
 	default:
-		if err := r.hold.Kill(); err != nil {
+		if err := r.endTree(); err != nil {
 			return fmt.Errorf("the images are complete, but the tree was not ended: %w", err)
 		}
 		r.packets.settle()

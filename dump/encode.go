@@ -31,6 +31,9 @@ func (r *run) encode() (err error) {
 	if err := r.contents.covers(r.tree); err != nil {
 		return err
 	}
+	if err := r.coversConnections(); err != nil {
+		return err
+	}
 	if err := r.contents.checkPaths(r.tree, r.opts.LeaveRunning); err != nil {
 		return err
 	}
@@ -56,7 +59,7 @@ func (r *run) encode() (err error) {
 	r.count()
 	enc := images.NewEncoder(r.tree, images.EncodeOptions{
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
-		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues, Sockets: r.contents.socks,
+		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues, Sockets: r.contents.socks, TCP: r.contents.tcp.queues,
 		OwnCgroups: own, CgroupDirs: r.cgroupDirs, ShellJob: r.opts.ShellJob,
 		RunID: r.runID, NetworkLock: r.packets.imageMethod(),
 		Monotonic: r.clocks.monotonic, Boottime: r.clocks.boottime,

@@ -125,6 +125,8 @@ func (r *refusal) checkPassed(p *fastcr.Process, fd *fastcr.FD) {
 	switch {
 	case u != nil && r.lonely(u):
 		reason = "is a socket without another that is connected to it, and nobody but a message has it"
+	case isConnection(f) && !r.opts.TCPClose:
+		reason = "is a TCP connection that nobody but a message has"
 	case f.Kind == fastcr.KindMemfd:
 		reason = "is a memfd that nobody but a message has"
 	case len(f.Locks) > 0:

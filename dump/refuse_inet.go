@@ -49,7 +49,12 @@ func (r *refusal) checkTCP(s *fastcr.InetSocket, add func(reason, advice string)
 	case !s.Connected():
 	case !slices.Contains(tcpStates, s.State):
 		add(fmt.Sprintf("is in state %d, which is not restored", s.State), "try again later")
-	case !r.opts.TCPClose:
-		add("is a TCP connection", "give --tcp-close to dump and restore: its socket is kept, closed")
+	case r.opts.TCPClose:
+	case !r.opts.TCPEstablished:
+		add("is a TCP connection", "give --tcp-established to dump and restore, or --tcp-close: its socket is kept then, closed")
+	case s.Src.Addr().IsLinkLocalUnicast() && s.Src.Addr().Is6():
+		add("is a TCP connection of an address that means something on one link only, which no restore binds", "give --tcp-close")
+	case s.Conn != nil && s.Conn.Urgent:
+		add("has urgent data (MSG_OOB) waiting, which the images do not hold", "let the program receive it, then dump again")
 	}
 }

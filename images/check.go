@@ -32,6 +32,7 @@ var kinds = []struct {
 	{"tty-data", magicTTYData, nil, func() message { return &pb.TtyDataEntry{} }},
 	{"pipes-data", magicPipesData, nil, func() message { return &pb.PipeDataEntry{} }},
 	{"fifo-data", magicFifoData, nil, func() message { return &pb.PipeDataEntry{} }},
+	{"tcp-stream-", magicTCPStream, nil, func() message { return &pb.TcpStreamEntry{} }},
 	{"sk-queues", magicSkQueues, nil, func() message { return &pb.SkPacketEntry{} }},
 	{"filelocks", magicFileLocks, nil, func() message { return &pb.FileLockEntry{} }},
 	{"remap-fpath", magicRemapFpath, nil, func() message { return &pb.RemapFilePathEntry{} }},
@@ -47,6 +48,8 @@ func payload(m message) uint64 {
 	switch m := m.(type) {
 	case *pb.PipeDataEntry:
 		return uint64(m.GetBytes())
+	case *pb.TcpStreamEntry:
+		return uint64(m.GetInqLen()) + uint64(m.GetOutqLen())
 	case *pb.SkPacketEntry:
 		return uint64(m.GetLength())
 	case *pb.GhostChunkEntry:

@@ -2,6 +2,7 @@ package images
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"time"
@@ -35,6 +36,8 @@ type EncodeOptions struct {
 	Queues map[uint64]*fastcr.SocketQueue
 	// Sockets are options that sockets were asked for, by inode number.
 	Sockets map[uint64]*fastcr.AskedOptions
+	// TCP are the queues of TCP connections, by the socket's object.
+	TCP map[fastcr.KObj]fastcr.TCPQueues
 	// OwnCgroups are fastcr's: processes elsewhere are moved there by the restore.
 	OwnCgroups []fastcr.Cgroup
 	// CgroupDirs are the cgroups to be made, by hierarchy.
@@ -90,7 +93,7 @@ func (e *Encoder) WriteAll(d *Dir) error {
 		}
 	}
 	for _, write := range []func(*Dir) error{
-		e.writePstree, e.writeTTYInfo, e.writeTTYData, e.writePipesData, e.writeQueues, e.writeGhosts, e.writeLocks, e.writeMemfds,
+		e.writePstree, e.writeTTYInfo, e.writeTTYData, e.writePipesData, e.writeQueues, e.writeTCPStreams, e.writeGhosts, e.writeLocks, e.writeMemfds,
 		e.writeFiles, e.writeSeccomp, e.writeTimens, e.writeCgroups, e.writeInventory,
 	} {
 		if err := write(d); err != nil {
@@ -112,11 +115,11 @@ func (e *Encoder) writeProcess(d *Dir, p *fastcr.Process) error {
 	return nil
 }
 
-// NewRunID is a random UUID: the inventory names the run that made it, and criu's restore finds by
-// it what that run left (inventory_entry.dump_criu_run_id).
+// NewRunID is random: the inventory names the run that made it, and criu's restore finds by
+// it what that run left (inventory_entry.dump_criu_run_id). It is no UUID, as criu's is: that cuts
+// off the name of its nftables table, which ends in it, and would look for another.
 func NewRunID() string {
-	var b [16]byte
+	var b [10]byte
 	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return hex.EncodeToString(b[:])
 }

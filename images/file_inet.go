@@ -34,6 +34,9 @@ func encodeInet(t *fileTable, id uint32, f *fastcr.File) error {
 	if d.TCP() {
 		e.TcpOpts = tcpOptions(d)
 	}
+	if d.Conn != nil {
+		e.State = &d.Conn.State
+	}
 	if d.Shutdown != 0 {
 		e.Shutdown = pb.SkShutdown(d.Shutdown).Enum()
 	}

@@ -41,6 +41,7 @@ const (
 	magicGhostFile  = 0x52583605
 	magicFileLocks  = 0x54323616
 	magicMemfd      = 0x48453499
+	magicTCPStream  = 0x51465506
 	magicStats      = 0x57093306
 )
 

@@ -1,0 +1,119 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var tcpFlags = []string{"--tcp-established"}
+
+func TestTCPQueues(t *testing.T) {
+	for _, part := range []string{"queued", "full", "halves"} {
+		// What was not sent yet criu's restore sends before the other end is there, which the lock of
+		// a dump that kills keeps from harm.
+		runCase(t, Case{Name: part, Source: "tcp", Args: []string{part}, DumpFlags: tcpFlags, RestoreFlags: tcpFlags, Once: part == "full"})
+	}
+	runCase(t, Case{Name: "urgent", Source: "tcp", Args: []string{"urgent"}, DumpFlags: tcpFlags, CRIUCannot: "its dump fails",
+		Refused: []string{"fd 5", "TCP socket 127.0.0.1", "urgent data"}})
+	runCase(t, Case{Name: "not allowed", Source: "tcp", Args: []string{"halves"},
+		Refused: []string{"fd 4", "fd 5", "TCP socket 127.0.0.1", "is a TCP connection", "--tcp-established", "--tcp-close"}})
+}
+
+// talker is a client of the test's that has a server tell it back what it says, all the time.
+type talker struct {
+	conn  net.Conn
+	said  atomic.Uint64
+	heard atomic.Uint64
+	fault atomic.Pointer[string]
+}
+
+// talk connects to the program.
+func (r *Run) talk(host string) *talker {
+	r.t.Helper()
+	port, err := os.ReadFile(filepath.Join(r.dir, "port"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", net.JoinHostPort(host, strings.TrimSpace(string(port))))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	k := &talker{conn: conn}
+	r.t.Cleanup(func() { conn.Close() })
+	go k.say()
+	go k.hear()
+	k.goesOn(r.t)
+	return k
+}
+
+const word = 8 // bytes of a number
+
+func (k *talker) fail(what string, err error) {
+	s := fmt.Sprintf("%s: %v", what, err)
+	k.fault.CompareAndSwap(nil, &s)
+}
+
+func (k *talker) say() {
+	for n := uint64(0); ; n++ {
+		var b bytes.Buffer
+		for range 1 + n%300 {
+			_ = binary.Write(&b, binary.NativeEndian, k.said.Load())
+			k.said.Add(1)
+		}
+		if _, err := k.conn.Write(b.Bytes()); err != nil {
+			k.fail("the client writes", err)
+			return
+		}
+		if n%50 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+func (k *talker) hear() {
+	var b [word]byte
+	for want := uint64(0); ; want++ {
+		if _, err := io.ReadFull(k.conn, b[:]); err != nil {
+			k.fail("the client reads", err)
+			return
+		}
+		if got := binary.NativeEndian.Uint64(b[:]); got != want {
+			k.fail("the client hears", fmt.Errorf("word %d instead of %d", got, want))
+			return
+		}
+		k.heard.Store(want + 1)
+	}
+}
+
+// goesOn wants answers to come, and no fault.
+func (k *talker) goesOn(t *testing.T) {
+	t.Helper()
+	from := k.said.Load()
+	ok := eventually(20*time.Second, func() bool { return k.fault.Load() != nil || k.heard.Load() > from+10000 })
+	if f := k.fault.Load(); f != nil {
+		t.Fatal(*f)
+	}
+	if !ok {
+		t.Fatalf("the client heard %d of %d words, and no more come", k.heard.Load(), k.said.Load())
+	}
+}
+
+// TestTCPPeer has a peer outside of the tree, which talks all the while and notices nothing.
+func TestTCPPeer(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1"} {
+		var k *talker
+		goesOn := func(t *testing.T, _ *Run) { k.goesOn(t) }
+		// What a live program said since cannot be said again: its images are not restored.
+		runCase(t, Case{Name: host, Source: "tcp", Args: []string{"server", host}, DumpFlags: tcpFlags, RestoreFlags: tcpFlags, Once: true,
+			Ready: func(_ *testing.T, r *Run) { k = r.talk(strings.TrimPrefix(host, "::ffff:")) }, Verify: goesOn, Undisturbed: goesOn, Moving: true})
+	}
+}
