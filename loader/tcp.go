@@ -19,6 +19,9 @@ const (
 
 // decodeTCP is struct tcp_sock.
 func decodeTCP(rec []byte, b *builder) error {
+	if recordType(rec) != recTCP {
+		return fmt.Errorf("%w: type %d", errRecord, recordType(rec))
+	}
 	r, _, err := view[tcpTcpRec](rec)
 	if err != nil {
 		return err
