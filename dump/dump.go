@@ -58,7 +58,7 @@ func Dump(ctx context.Context, opts Options) (*Result, error) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the caller's again at the end
 	var err error
-	if r.log, err = openLog(r.logName(), r.opts.Verbosity, r.start); err != nil {
+	if r.log, err = r.openLog(); err != nil {
 		return nil, err
 	}
 	defer r.log.close()
@@ -125,13 +125,6 @@ func (r *run) attempt(ctx context.Context) (*Result, error) {
 	}
 	one.res.Total = time.Since(r.start)
 	return &one.res, nil
-}
-
-func (r *run) logName() string {
-	if r.opts.LogFile == "" {
-		return ""
-	}
-	return r.opts.inWorkDir(r.opts.LogFile)
 }
 
 // dump is the pipeline. Everything that was prepared is released at its end,
@@ -251,6 +244,11 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	r.contents.keepLinks = true
+	if r.opts.statsInWorkDir() {
+		if err := r.stats().WriteFile(r.opts.WorkDir); err != nil {
+			r.log.warn("stats", "%v", err)
+		}
+	}
 	r.res.Stages.Sync += time.Since(at)
 	if err := r.opts.runScripts(ctx, actionPostDump); err != nil {
 		return err

@@ -68,11 +68,19 @@ func (r *run) encode() (err error) {
 		return err
 	}
 	r.res.Stages.Encode = time.Since(at)
-	return r.dir.WriteStats(images.Stats{
+	if r.opts.statsInWorkDir() {
+		return nil // nobody looks for them there before the images are complete
+	}
+	return r.dir.WriteStats(r.stats())
+}
+
+// stats are criu's statistics of the dump.
+func (r *run) stats() images.Stats {
+	return images.Stats{
 		Freezing: r.res.Stages.Freeze, Frozen: r.res.Frozen - r.res.Stages.Freeze,
 		MemDump: r.res.Stages.Copy, MemWrite: r.res.Stages.Encode,
 		PagesScanned: r.res.Scanned, PagesWritten: r.res.Pages, SharedScanned: r.res.SharedPages, SharedWritten: r.res.SharedPages,
-	})
+	}
 }
 
 // count fills the result's numbers.

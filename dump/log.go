@@ -2,6 +2,7 @@ package dump
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -19,18 +20,30 @@ const (
 // scripts that read dump.log keep working. Nothing is logged while the target
 // is frozen: callers log before or after.
 type logger struct {
-	f     *os.File
+	f     io.WriteCloser
 	level int
 	start time.Time
 }
 
-// openLog opens the log file; no name means no log. Errors of writing are ignored:
-// a log is no reason to fail a checkpoint.
-func openLog(name string, level int, start time.Time) (*logger, error) {
-	l := &logger{level: level, start: start}
-	if name == "" {
+// standard is a stream that stays open.
+type standard struct{ io.Writer }
+
+func (standard) Close() error { return nil }
+
+// openLog opens the log. Errors of writing are ignored: a log is no reason to fail a checkpoint.
+func (r *run) openLog() (*logger, error) {
+	l := &logger{level: r.opts.Verbosity, start: r.start}
+	switch name := r.opts.LogFile; {
+	case name == "-":
+		l.f = standard{os.Stdout}
+		return l, nil
+	case name == "" && r.opts.LogStderr:
+		l.f = standard{os.Stderr}
+		return l, nil
+	case name == "":
 		return l, nil
 	}
+	name := r.opts.inWorkDir(r.opts.LogFile)
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log file: %w", err)

@@ -22,7 +22,6 @@ import (
 const (
 	DefaultTimeout    = 10 * time.Second
 	DefaultGhostLimit = 1 << 20 // bytes
-	DefaultLogFile    = "dump.log"
 )
 
 // Options say what to checkpoint and how. The zero value of everything but PID
@@ -31,7 +30,8 @@ type Options struct {
 	PID       int    // root of the tree, in fastcr's pid namespace
 	ImagesDir string // an existing directory without images
 	WorkDir   string // for log, pid file and statistics; default ImagesDir
-	LogFile   string // relative to WorkDir; empty: no log
+	LogFile   string // relative to WorkDir; "-": standard output; empty: no log
+	LogStderr bool   // without LogFile: log to standard error
 	Verbosity int    // 0 quiet … 4 debug; criu's levels: 1 error, 2 warning, 3 information
 
 	ShellJob     bool // the target belongs to a session and terminal outside of the tree
@@ -143,6 +143,11 @@ func (o *Options) inWorkDir(name string) string {
 		return name
 	}
 	return filepath.Join(o.WorkDir, name)
+}
+
+// statsInWorkDir tells whether stats-dump goes elsewhere than beside the images, as criu's does.
+func (o *Options) statsInWorkDir() bool {
+	return filepath.Clean(o.WorkDir) != filepath.Clean(o.ImagesDir)
 }
 
 // writePidFile writes the root's pid, as --pidfile asks.

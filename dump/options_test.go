@@ -67,7 +67,8 @@ func TestPidFile(t *testing.T) {
 // TestLog has criu's line shape, and no line above the level that was asked for.
 func TestLog(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "log")
-	l, err := openLog(name, levelWarn, time.Now())
+	open := func(o Options) (*logger, error) { return (&run{opts: o, start: time.Now()}).openLog() }
+	l, err := open(Options{LogFile: name, Verbosity: levelWarn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,10 +86,10 @@ func TestLog(t *testing.T) {
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "(00.0") || !strings.HasSuffix(lines[0], ") Error (freeze): pid 7: no") || !strings.HasSuffix(lines[1], ") Warn  (files): hm") {
 		t.Errorf("%q", b)
 	}
-	if _, err := openLog(filepath.Join(name, "sub"), 1, time.Now()); err == nil {
+	if _, err := open(Options{LogFile: filepath.Join(name, "sub"), Verbosity: 1}); err == nil {
 		t.Error("opened")
 	}
-	none, err := openLog("", 4, time.Now())
+	none, err := open(Options{Verbosity: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,12 @@ package images
 
 import (
 	"fmt"
-	"github.com/fastcr/fastcr/images/pb"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/fastcr/fastcr/images/pb"
 )
 
 // statsDump is the statistics' file; it is no image and may be replaced.
@@ -19,6 +22,26 @@ type Stats struct {
 
 // WriteStats writes stats-dump; times are microseconds there.
 func (d *Dir) WriteStats(s Stats) error {
+	w, err := s.image()
+	if err != nil {
+		return err
+	}
+	return d.put(statsDump, w)
+}
+
+// WriteFile writes stats-dump into a directory that is not the images'.
+func (s Stats) WriteFile(dir string) error {
+	w, err := s.image()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, statsDump), w.buf, 0o600); err != nil {
+		return fmt.Errorf("write statistics: %w", err)
+	}
+	return nil
+}
+
+func (s Stats) image() (*writer, error) {
 	us := func(t time.Duration) *uint32 { return u32(t.Microseconds()) }
 	w := newWriter(magicService, magicStats)
 	if err := w.message(&pb.StatsEntry{Dump: &pb.DumpStatsEntry{
@@ -27,9 +50,9 @@ func (d *Dir) WriteStats(s Stats) error {
 		IrmapResolve: u32(0), PagesLazy: u64(0), PagePipes: u64(0), PagePipeBufs: u64(0),
 		ShpagesScanned: &s.SharedScanned, ShpagesSkippedParent: u64(0), ShpagesWritten: &s.SharedWritten,
 	}}); err != nil {
-		return err
+		return nil, err
 	}
-	return d.put(statsDump, w)
+	return w, nil
 }
 
 // ReadStats reads a stats-dump, criu's own included.

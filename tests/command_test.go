@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,13 +152,13 @@ func TestPidFileAndLog(t *testing.T) {
 	needFastcr(t)
 	pid := strconv.Itoa(sleeper(t, "sleep", "100"))
 	img, work := t.TempDir(), t.TempDir()
-	if out, errs, code := fastcr(t, "", "dump", "-t", pid, "-D", img, "-W", work, "-R", "-vv", "--pidfile", "pid"); code != 0 {
+	if out, errs, code := fastcr(t, "", "dump", "-t", pid, "-D", img, "-W", work, "-R", "-vv", "-o", "dump.log", "--pidfile", "pid"); code != 0 {
 		t.Fatalf("exit code %d: %s%s", code, out, errs)
 	}
 	if b, err := os.ReadFile(filepath.Join(work, "pid")); err != nil || string(b) != pid {
 		t.Errorf("the pid file has %q, %v", b, err)
 	}
-	if now := names(work); !slices.Equal(now, []string{"dump.log", "pid"}) {
+	if now := names(work); !slices.Equal(now, []string{"dump.log", "pid", "stats-dump"}) {
 		t.Errorf("the work directory has %v", now)
 	}
 	// A pid file that is there already is somebody else's.
@@ -168,6 +169,53 @@ func TestPidFileAndLog(t *testing.T) {
 		t.Errorf("log: %v, %s", err, log)
 	}
 	refused(t, img2, []string{"dump", "-t", pid, "-D", img2, "-o", "/nonexistent/log"}, "/nonexistent/log")
+}
+
+// A script that calls criu works with fastcr in its place.
+func TestCriuCommandLine(t *testing.T) {
+	needFastcr(t)
+	pid := strconv.Itoa(sleeper(t, "sleep", "100"))
+	top := t.TempDir()
+	dump := func(img string, args ...string) (string, int) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(top, img), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code := fastcr(t, top, args...)
+		return out + errs, code
+	}
+	out, code := dump("1", "dump", "--tree", pid, "--images-dir", "1", "--log-file", "dump.log", "--verbosity=4", "--timeout", "10",
+		"--pidfile", "pid", "--no-default-config", "--display-stats", "--leave-running", "--freeze-cgroup", "/nowhere")
+	if code != 0 || !strings.Contains(out, "Displaying dump stats:\nFreezing time: ") || !strings.Contains(out, "Memory pages written: ") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	for _, name := range []string{"dump.log", "pid", "stats-dump", "inventory.img"} {
+		if _, err := os.Stat(filepath.Join(top, "1", name)); err != nil {
+			t.Error(err)
+		}
+	}
+	log, _ := os.ReadFile(filepath.Join(top, "1", "dump.log"))
+	if !regexp.MustCompile(`(?m)^\(\d\d\.\d{6}\) .*Dumping finished successfully$`).Match(log) {
+		t.Errorf("log: %s", log)
+	}
+	conf := filepath.Join(top, "conf")
+	if err := os.WriteFile(conf, []byte("leave-running # both\nlog-file \"my log\"\nverbosity 4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := dump("2", "-t", pid, "-D", "2", "--config", conf, "dump"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if _, err := os.Stat(filepath.Join(top, "2", "my log")); err != nil {
+		t.Error(err)
+	}
+	out, code = dump("3", "dump", "-t", pid, "-D", "3", "--config", conf, "--external", "tty[1:1]", "--pidfile", "/nonexistent/pid")
+	log, _ = os.ReadFile(filepath.Join(top, "3", "my log"))
+	if code != 1 || !regexp.MustCompile(`(?m)^\(\d\d\.\d{6}\) Error \(.*\): .*/nonexistent/pid`).Match(log) {
+		t.Errorf("exit code %d: %s, log: %s", code, out, log)
+	}
+	if out, code := dump("4", "dump", "-t", pid, "-D", "4", "-R", "-vv"); code != 0 || !strings.Contains(out, ") dump: Dumping finished successfully") {
+		t.Errorf("without a log file: exit code %d: %s", code, out)
+	}
 }
 
 func TestResultLine(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,8 +22,11 @@ type dumpFlags struct {
 	memoryLimit  bytesValue
 	ghostLimit   bytesValue
 	extUnixSk    []string
+	verbosity    verbosity
 	displayStats bool
 	json         bool
+	config       string
+	noConfig     bool
 }
 
 func (d *dumpFlags) register(f *pflag.FlagSet) {
@@ -31,9 +35,10 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.IntVarP(&o.PID, "tree", "t", 0, "the same, criu's name")
 	f.StringVarP(&o.ImagesDir, "images-dir", "D", ".", "existing directory that takes the images")
 	f.StringVarP(&o.WorkDir, "work-dir", "W", "", "directory of log and pid file (default: the images directory)")
-	f.StringVarP(&o.LogFile, "log-file", "o", "", "write a log, relative to the work directory")
-	f.IntVarP(&o.Verbosity, "verbosity", "v", 0, "log level, 1 errors … 4 debug; -v4 or repeated -v")
-	f.Lookup("verbosity").NoOptDefVal = "+1"
+	f.StringVarP(&o.LogFile, "log-file", "o", "", "write a log, relative to the work directory; - is standard output (default, with -v: standard error)")
+	d.verbosity = defaultVerbosity
+	f.VarP(&d.verbosity, "verbosity", "v", "log level: 1 errors, 2 warnings, 3 information, 4 all; -v4, or -v once or more to raise it")
+	f.Lookup("verbosity").NoOptDefVal = raise
 	f.BoolVarP(&o.ShellJob, "shell-job", "j", false, "the target is a job of a shell outside of the tree and uses its terminal")
 	f.BoolVarP(&o.LeaveRunning, "leave-running", "R", false, "let the target run on afterwards")
 	f.BoolVarP(&o.LeaveStopped, "leave-stopped", "s", false, "leave the target stopped (SIGSTOP) afterwards")
@@ -61,6 +66,8 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.ActionScripts, "action-script", nil, "script run at pre-dump and post-dump")
 	f.StringVar(&o.PidFile, "pidfile", "", "write the root's pid to this file")
 	f.BoolVar(&d.displayStats, "display-stats", false, "print criu's statistics")
+	f.StringVar(&d.config, "config", "", "read this configuration file instead of /etc/criu/default.conf and ~/.criu/default.conf")
+	f.BoolVar(&d.noConfig, "no-default-config", false, "do not read these")
 	f.BoolVar(&d.json, "json", false, "print the result as one JSON object, times in microseconds")
 }
 
@@ -70,7 +77,7 @@ func runDump(args []string) error {
 		"Checkpoints the process tree below N into DIR. Without -R or -s the tree is killed once\nthe images are complete and on disk. A directory with inventory.img is a complete checkpoint.",
 		"mkdir img && fastcr dump --pid 4711 -D img -j\nfastcr dump --pid 4711 -D img -R --json")
 	d.register(f)
-	if err := parse(f, countVerbosity(args)); err != nil {
+	if err := d.parse(f, args); err != nil {
 		return err
 	}
 	if !f.Changed("pid") && !f.Changed("tree") {
@@ -79,13 +86,14 @@ func runDump(args []string) error {
 	if err := d.allowOutside(); err != nil {
 		return err
 	}
-	d.opts.Timeout = time.Duration(d.timeout) * time.Second
+	if d.opts.Timeout = time.Duration(d.timeout) * time.Second; d.timeout == 0 {
+		d.opts.Timeout = forever
+	}
 	d.opts.MemoryLimit = uint64(d.memoryLimit)
 	d.opts.GhostLimit = uint64(d.ghostLimit)
 	d.opts.Version = version()
-	if d.opts.Verbosity > 0 && d.opts.LogFile == "" {
-		d.opts.LogFile = dump.DefaultLogFile
-	}
+	d.opts.Verbosity = int(d.verbosity)
+	d.opts.LogStderr = d.opts.LogFile == "" && d.verbosity > defaultVerbosity
 
 	d.opts.Processors = dump.SpareTarget(d.opts.PID) // for the rest of the program's life
 	var res *dump.Result
@@ -102,6 +110,41 @@ func runDump(args []string) error {
 		return err
 	}
 	return d.print(res)
+}
+
+// defaultVerbosity is criu's: errors and warnings.
+const defaultVerbosity = 2
+
+// forever is --timeout 0, which waits as long as it takes.
+const forever = 10 * 365 * 24 * time.Hour
+
+// parse reads the configuration files and the command line, which has the last word.
+func (d *dumpFlags) parse(f *pflag.FlagSet, args []string) error {
+	registerCriu(f)
+	options, words, err := splitOptions(f, args)
+	if err != nil {
+		return usageError{fmt.Errorf("%w; fastcr %s --help lists the options", err, f.Name())}
+	}
+	if slices.Contains(options, "--help") || slices.Contains(options, "--help=true") {
+		f.Usage()
+		return pflag.ErrHelp
+	}
+	// Where the configuration is, only the command line says.
+	where := pflag.NewFlagSet("", pflag.ContinueOnError)
+	where.ParseErrorsAllowlist.UnknownFlags = true
+	named, none := where.String("config", "", ""), where.Bool("no-default-config", false, "")
+	if err := where.Parse(options); err != nil {
+		return usageError{err}
+	}
+	for _, file := range configFiles(os.Getenv, *named, *none) {
+		if err := applyConfig(f, file); err != nil {
+			return err
+		}
+	}
+	if err := parse(f, slices.Concat(options, []string{"--"}, words)); err != nil {
+		return err
+	}
+	return refuseCriu(f)
 }
 
 // allOutside is what --ext-unix-sk means without numbers.

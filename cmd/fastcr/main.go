@@ -59,6 +59,7 @@ func run(args []string) int {
 	case "-V", "--version":
 		args[0] = "version"
 	}
+	args = verbFirst(args)
 	for _, v := range verbs() {
 		if v.name == args[0] {
 			return exitCode(v.name, v.run(args[1:]))

@@ -25,26 +25,6 @@ func TestBytesValue(t *testing.T) {
 	}
 }
 
-func TestCountVerbosity(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                         "",
-		"-R":                       "-R",
-		"-v":                       "--verbosity=1",
-		"-vvv -R":                  "--verbosity=3 -R",
-		"-v -v -R -v":              "--verbosity=3 -R",
-		"-v4":                      "--verbosity=4",
-		"-D v -v0":                 "-D v",
-		"--verbosity":              "--verbosity=4",
-		"-- -v":                    "-- -v",
-		"-R -v -- -v":              "--verbosity=1 -R -- -v",
-		"--pid 7 -vv --workers 3 ": "--verbosity=2 --pid 7 --workers 3",
-	} {
-		if got := strings.Join(countVerbosity(strings.Fields(in)), " "); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestSplitImagesDir(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"-D img -j":               {"-D img", "-j"},

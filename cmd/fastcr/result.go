@@ -83,14 +83,21 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// printStats prints what criu's --display-stats does.
+// printStats prints what criu's --display-stats does, of what stats-dump has.
 func printStats(r *dump.Result) {
 	fmt.Println("Displaying dump stats:")
 	fmt.Printf("Freezing time: %d us\n", r.Stages.Freeze.Microseconds())
 	fmt.Printf("Frozen time: %d us\n", (r.Frozen - r.Stages.Freeze).Microseconds())
 	fmt.Printf("Memory dump time: %d us\n", r.Stages.Copy.Microseconds())
-	fmt.Printf("Memory write time: %d us\n", r.Stages.Sync.Microseconds())
-	fmt.Printf("Memory pages scanned: %d (0x%x)\n", r.Scanned, r.Scanned)
-	fmt.Printf("Memory pages written: %d (0x%x)\n", r.Pages, r.Pages)
-	fmt.Printf("Shared memory pages written: %d (0x%x)\n", r.SharedPages, r.SharedPages)
+	fmt.Printf("Memory write time: %d us\n", r.Stages.Encode.Microseconds())
+	fmt.Println("IRMAP resolve time: 0 us")
+	for _, line := range []struct {
+		what  string
+		pages uint64
+	}{
+		{"Memory pages scanned", r.Scanned}, {"Memory pages skipped from parent", 0},
+		{"Memory pages written", r.Pages}, {"Lazy memory pages", 0},
+	} {
+		fmt.Printf("%s: %d (0x%x)\n", line.what, line.pages, line.pages)
+	}
 }

@@ -35,30 +35,27 @@ func (b *bytesValue) Set(s string) error {
 	return nil
 }
 
-// countVerbosity turns criu's -v, -vv, -vvvv and -v4 into --verbosity=N.
-func countVerbosity(args []string) []string {
-	out := make([]string, 0, len(args))
-	level := 0
-	for i, a := range args {
-		if a == "--" {
-			out = append(out, args[i:]...)
-			break
-		}
-		switch {
-		case strings.HasPrefix(a, "-v") && strings.Trim(a, "v") == "-":
-			level += len(a) - 1
-		case strings.HasPrefix(a, "-v") && len(a) == 3 && a[2] >= '0' && a[2] <= '4':
-			level = int(a[2] - '0')
-		case a == "--verbosity":
-			level = 4
-		default:
-			out = append(out, a)
-		}
+// verbosity is a log level that -v raises by one, -vvv by three, and -v4 sets, as criu counts.
+type verbosity int
+
+// raise is the value of -v alone.
+const raise = "+1"
+
+func (v *verbosity) String() string { return strconv.Itoa(int(*v)) }
+func (v *verbosity) Type() string   { return "level" }
+
+func (v *verbosity) Set(s string) error {
+	switch n, err := strconv.Atoi(s); {
+	case s == raise:
+		*v++
+	case s != "" && strings.Trim(s, "v") == "": // what follows the first v
+		*v += verbosity(len(s) + 1)
+	case err != nil || n < 0:
+		return fmt.Errorf("%q is not a log level: 1 errors, 2 warnings, 3 information, 4 all", s)
+	default:
+		*v = verbosity(n)
 	}
-	if level > 0 {
-		out = append([]string{fmt.Sprintf("--verbosity=%d", level)}, out...)
-	}
-	return out
+	return nil
 }
 
 // release is the version of a release build, set by the linker.
