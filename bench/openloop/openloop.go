@@ -7,6 +7,8 @@ package openloop
 import (
 	"context"
 	"fmt"
+	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,24 +50,35 @@ func (l *Load) Close() {
 
 // Run is a load that is being sent.
 type Run struct {
-	load   *Load
-	start  time.Duration // of CLOCK_MONOTONIC
-	next   atomic.Int64
-	stop   atomic.Bool
-	ctx    context.Context
-	cancel context.CancelFunc
-	wait   sync.WaitGroup
-	mu     sync.Mutex
-	points []Point
-	err    error
+	load    *Load
+	start   time.Duration // of CLOCK_MONOTONIC
+	due     chan int64    // numbers of requests that nobody has sent yet
+	until   atomic.Int64  // nothing is due after it: nanoseconds since the start
+	ctx     context.Context
+	cancel  context.CancelFunc
+	pacer   sync.WaitGroup
+	senders sync.WaitGroup
+	mu      sync.Mutex
+	points  []Point
+	err     error
 }
 
-// Start begins to send. A run has to be stopped before the next is started.
+// backlog is how many requests may be due and not sent: minutes of a fast server.
+const backlog = 1 << 22
+
+// Start begins to send. A request that is due is sent by the first client that is free. A run
+// has to be stopped before the next is started.
 func (l *Load) Start(ctx context.Context) *Run {
-	r := &Run{load: l, start: now()}
+	r := &Run{load: l, start: now(), due: make(chan int64, backlog)}
+	r.until.Store(math.MaxInt64)
 	r.ctx, r.cancel = context.WithCancel(ctx)
+	// One more than there are processors: the pacer keeps one of Go's while it sleeps in the kernel.
+	if n := runtime.NumCPU() + 1; runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n)
+	}
+	r.pacer.Go(r.pace)
 	for _, c := range l.clients {
-		r.wait.Go(func() { r.send(c) })
+		r.senders.Go(func() { r.send(c) })
 	}
 	return r
 }
@@ -80,25 +93,39 @@ func (r *Run) Failed() bool {
 	return r.err != nil
 }
 
-// Stop sends nothing more, waits for the answers that are due, and returns all requests, or
-// the first error that a client met. The wait ends with patience.
+// Stop sends what is due by now and nothing more, waits for the answers, and returns all
+// requests, or the first error that a client met. The wait ends with patience.
 func (r *Run) Stop(patience time.Duration) ([]Point, error) {
-	r.stop.Store(true)
+	r.until.Store(int64(r.Elapsed()))
 	late := time.AfterFunc(patience, r.cancel)
-	r.wait.Wait()
+	r.pacer.Wait()
+	close(r.due)
+	r.senders.Wait()
 	late.Stop()
 	r.cancel()
 	return r.points, r.err
 }
 
+// pace tells when requests are due. Go's own timers are exact to a millisecond, a thread that
+// sleeps in the kernel to some ten microseconds; one that does it for all clients leaves them
+// what they need of the processors.
+func (r *Run) pace() {
+	runtime.LockOSThread() // and is not unlocked: the thread ends, and its slack with it
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	for n := int64(0); ; n++ {
+		at := time.Duration(n) * r.load.every
+		sleepUntil(r.start + at)
+		if int64(at) > r.until.Load() {
+			return
+		}
+		r.due <- n
+	}
+}
+
 func (r *Run) send(c Client) {
 	var mine []Point
-	for !r.stop.Load() {
-		at := time.Duration(r.next.Add(1)-1) * r.load.every
-		sleepUntil(r.start + at)
-		if r.stop.Load() {
-			break
-		}
+	for n := range r.due {
+		at := time.Duration(n) * r.load.every
 		if err := c.Do(r.ctx); err != nil {
 			r.fail(fmt.Errorf("request due at %v: %w", at, err))
 			break
@@ -125,7 +152,6 @@ func now() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// sleepUntil is exact to some ten microseconds; Go's own timers are to a millisecond.
 func sleepUntil(at time.Duration) {
 	if at <= now() {
 		return

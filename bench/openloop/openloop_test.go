@@ -58,3 +58,15 @@ func TestErrorIsTold(t *testing.T) {
 		t.Errorf("%v, %d points", err, len(points))
 	}
 }
+
+// TestWhatIsDueIsSentThoughItIsLate: a run that is stopped while the server stands still has
+// all requests that were due until then.
+func TestWhatIsDueIsSentThoughItIsLate(t *testing.T) {
+	r := New([]Client{&fake{stall: 10, long: 200 * time.Millisecond}}, 1000).Start(t.Context())
+	time.Sleep(100 * time.Millisecond)
+	due := int(r.Elapsed() / time.Millisecond)
+	points, err := r.Stop(time.Second)
+	if err != nil || len(points) < due {
+		t.Errorf("%d points, %d were due, %v", len(points), due, err)
+	}
+}
