@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// ownCgroup moves the session that pid leads into a new v2 cgroup of its own, which
+// ownCgroup moves the tree of pid into a new v2 cgroup of its own, which
 // dumpers that freeze by cgroup want to be told. undo moves it back.
 func ownCgroup(pid int) (dir string, undo func(), err error) {
 	top, err := cgroup2Mount()
@@ -36,7 +36,7 @@ func ownCgroup(pid int) (dir string, undo func(), err error) {
 		return "", nil, err
 	}
 	move := func(to string) {
-		for _, p := range sessionOf(pid) {
+		for _, p := range treeOf(pid) {
 			_ = os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(strconv.Itoa(p)), 0) // it may have ended
 		}
 	}

@@ -15,7 +15,7 @@ type program interface {
 	Sign(ctx context.Context) (wait func() error)
 	// Check asks whether its memory, or its data, is as it was.
 	Check(ctx context.Context) error
-	// Gone waits until it has ended; all processes of its session are.
+	// Gone waits until it has ended; so have all processes of its tree.
 	Gone()
 	Close()
 	// Flags are options of criu's command line that a dump and a restore of it need.

@@ -42,7 +42,7 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 	if err != nil {
 		return err
 	}
-	pids := sessionOf(t.Root())
+	pids := treeOf(t.Root())
 	_, err = d.run(ctx, argv, dir)
 	undo()
 	if err != nil {

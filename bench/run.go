@@ -92,6 +92,14 @@ func (r *runner) say(format string, args ...any) {
 
 // workload measures one workload with every dumper in turn.
 func (r *runner) workload(ctx context.Context, w *Workload) error {
+	if w.Server != nil {
+		if why := w.Server.Missing(); why != "" {
+			for _, d := range r.Dumpers {
+				r.res.add(Sample{Workload: w.Name(), Dumper: d.Name, Refused: notPossible + ": " + why})
+			}
+			return nil
+		}
+	}
 	r.say("%s: starts", w.Name())
 	t, err := r.start(ctx, w)
 	if err != nil {

@@ -23,6 +23,7 @@ type Sample struct {
 	Latency  map[string]Latency `json:"latency,omitempty"`
 	Timeline []float64          `json:"timeline_us,omitempty"`
 	Began    float64            `json:"began_us,omitempty"`
+	CPUs     map[string]string  `json:"cpus,omitempty"` // processors that "server" and "clients" may use
 
 	// Why there are no figures: the dumper refused the workload, cannot be run here,
 	// or something went wrong. Wrong: it was restored, but not as it was.

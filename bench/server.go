@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr/bench/openloop"
@@ -61,6 +64,7 @@ func (p *serverProgram) Watch(ctx context.Context, s *Sample, while time.Duratio
 	s.Latency = map[string]Latency{
 		"before": latencies(points, warmUp(while), from), "during": latencies(points, from, to), "after": latencies(points, to, until),
 	}
+	s.CPUs = map[string]string{"server": allowedCPUs(p.PID), "clients": allowedCPUs(os.Getpid())}
 	s.Began, s.Timeline = micros(from), timeline(points, until)
 	s.Stall = s.Latency["during"].Max
 	s.Slower = slower(points, from, to, while)
@@ -113,13 +117,30 @@ func (p *serverProgram) Check(ctx context.Context) error {
 	return p.Instance.Check(ctx)
 }
 
-// Close ends the clients and the server, all of its session, and removes its files.
+// Close ends the clients and the server, all of its tree, and removes its files.
 func (p *serverProgram) Close() {
 	p.Disconnect()
-	pids := sessionOf(p.PID)
+	pids := treeOf(p.PID)
 	for _, pid := range pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	awaitGone(pids)
 	_ = os.RemoveAll(p.Dir)
+}
+
+// allowedCPUs are the processors that a process may use, as "0,1".
+func allowedCPUs(pid int) string {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return ""
+	}
+	s, err := p.NewStatus()
+	if err != nil {
+		return ""
+	}
+	var list []string
+	for _, c := range s.CpusAllowedList {
+		list = append(list, strconv.FormatUint(c, 10))
+	}
+	return strings.Join(list, ",")
 }

@@ -29,6 +29,9 @@ func TestServers(t *testing.T) {
 			if err := p.Watch(t.Context(), &sample, 50*time.Millisecond, func() error { time.Sleep(50 * time.Millisecond); return nil }); err != nil {
 				t.Fatal(err)
 			}
+			if sample.CPUs["server"] == "" || sample.CPUs["clients"] == "" {
+				t.Errorf("processors %v", sample.CPUs)
+			}
 			if d := sample.Latency["during"]; d.Requests == 0 || d.Max < d.P50 || sample.Stall != d.Max {
 				t.Errorf("latencies %+v, stall %v", sample.Latency, sample.Stall)
 			}
@@ -54,5 +57,36 @@ func TestLatencies(t *testing.T) {
 	}
 	if s := slower(points, 400*time.Millisecond, 600*time.Millisecond, 300*time.Millisecond); s > 0.01 || s < -0.01 {
 		t.Errorf("slower by %v", s)
+	}
+}
+
+func TestServersOfOnesOwnSize(t *testing.T) {
+	own, err := Choose(Workloads(20<<30), []string{"redis,mib=8,rate=100,clients=2"}, false)
+	if err != nil || len(own) != 1 {
+		t.Fatalf("%v, %v", own, err)
+	}
+	if s := own[0].Server; own[0].Name() != "redis,mib=8,rate=100,clients=2" || s.MiB != 8 || s.Rate != 100 || s.Clients != 2 {
+		t.Errorf("%+v", s)
+	}
+	for _, bad := range []string{"redis,mib", "redis,mib=x", "redis,mib=0", "redis,threads=3"} {
+		if _, err := Choose(nil, []string{bad}, false); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+// TestAServerThatIsNotHereIsARow, not a failure and not nothing.
+func TestAServerThatIsNotHereIsARow(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	s, err := servers.Sized("redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{Plan: &Plan{Dumpers: []Dumper{{Name: "a"}, {Name: "b"}}}, res: &Results{}}
+	if err := r.workload(t.Context(), &Workload{Server: s}); err != nil {
+		t.Fatal(err)
+	}
+	if why := r.res.WhyNot("redis", "b"); why != "not possible: redis-server is not installed: scripts/setup-bench-servers installs it" {
+		t.Errorf("%q", why)
 	}
 }

@@ -5,14 +5,15 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -127,12 +128,12 @@ func (t *Target) Check(ctx context.Context) error {
 	return nil
 }
 
-// Kill ends the target, be it restored or our own, and all of its session.
+// Kill ends the target, be it restored or our own, and all of its tree.
 func (t *Target) Kill() {
 	if t.PID <= 0 {
 		return
 	}
-	pids := sessionOf(t.PID)
+	pids := treeOf(t.PID)
 	for _, pid := range pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
@@ -163,17 +164,23 @@ func (t *Target) Close() {
 	_ = os.RemoveAll(t.dir)
 }
 
-// sessionOf lists the processes of the session that pid leads.
-func sessionOf(pid int) (pids []int) {
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		n, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if sid, err := unix.Getsid(n); err == nil && sid == pid {
-			pids = append(pids, n)
+// treeOf lists pid, its descendants, and whoever else is in their sessions.
+func treeOf(pid int) (pids []int) {
+	if pid <= 0 {
+		return nil
+	}
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return []int{pid}
+	}
+	in := map[int]bool{pid: true}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range all {
+			if s, err := p.Stat(); err == nil && !in[s.PID] && (in[s.PPID] || s.Session > 0 && in[s.Session]) {
+				in[s.PID], grown = true, true
+			}
 		}
 	}
-	return pids
+	return slices.Collect(maps.Keys(in))
 }

@@ -58,8 +58,11 @@ func Workloads(free uint64) []Workload {
 	sweep("rewritten, uniform", "%/s", "rewrite", []int{0, 1, 10, 50, 100}, "mib=256")
 	sweep("rewritten, zipfian", "%/s", "rewrite", []int{1, 10, 50, 100}, "mib=256", "zipf=1")
 	for _, s := range servers.All() {
-		s.MiB = min(s.MiB, most)
-		all = append(all, Workload{Sweep: "servers", Server: s})
+		fits := *s
+		if free > 0 {
+			fits.MiB = min(s.MiB, most)
+		}
+		all = append(all, Workload{Sweep: "servers", Server: &fits})
 	}
 	for i := range all {
 		w := &all[i]
@@ -83,7 +86,13 @@ func Choose(all []Workload, patterns []string, full bool) ([]Workload, error) {
 				out = append(out, w)
 			}
 		}
-		if len(out) == n && strings.Contains(p, "=") { // a point of the user's own
+		server, err := servers.Sized(p)
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == n && server != nil {
+			out = append(out, Workload{Sweep: "servers", Server: server})
+		} else if len(out) == n && strings.Contains(p, "=") { // a point of the user's own
 			out = append(out, point("own", "", 0, strings.Split(p, ",")...))
 		} else if len(out) == n {
 			return nil, fmt.Errorf("no workload is called %q: --list shows them; KEY=VALUE,… makes one", p)

@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,6 +36,36 @@ type Server struct {
 // All are the servers that the suite knows.
 func All() []*Server {
 	return []*Server{redisServer, postgresServer, nginxServer, memcachedServer, goServer, javaServer, nodeServer, numpyServer}
+}
+
+// Sized is a server of one's own size: NAME,KEY=N,… with mib, rate and clients as keys. Nil if
+// NAME is no server.
+func Sized(spec string) (*Server, error) {
+	words := strings.Split(spec, ",")
+	n := slices.IndexFunc(All(), func(s *Server) bool { return s.Name == words[0] })
+	if n < 0 {
+		return nil, nil
+	}
+	s := *All()[n]
+	s.Name = spec
+	for _, word := range words[1:] {
+		key, text, _ := strings.Cut(word, "=")
+		v, err := strconv.Atoi(text)
+		if err != nil || v <= 0 {
+			return nil, fmt.Errorf("workload %s: %q is not KEY=NUMBER", spec, word)
+		}
+		switch key {
+		case "mib":
+			s.MiB = v
+		case "rate":
+			s.Rate = float64(v)
+		case "clients":
+			s.Clients = v
+		default:
+			return nil, fmt.Errorf("workload %s: servers have mib, rate and clients, not %s", spec, key)
+		}
+	}
+	return &s, nil
 }
 
 // Missing is why a server cannot be run here, empty if it can.
