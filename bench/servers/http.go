@@ -21,7 +21,8 @@ func orWrong(err error) error {
 	return err
 }
 
-// httpItems is how many numbers an HTTP server has: /item/N begins with "N:VALUE\n".
+// httpItems is how many numbers an HTTP server has: /item/N begins with "N:VALUE\n". Ours hold
+// each as an object that is filled with that text.
 const httpItems = 1 << 14
 
 type httpClient struct {
@@ -52,6 +53,42 @@ func (h *httpClient) Do(ctx context.Context) error {
 		return fmt.Errorf("item %d is %.40q, status %d: %w", n, body, resp.StatusCode, orWrong(err))
 	}
 	return nil
+}
+
+// checkHTTP has a server of our own compare all of its memory with what it put there: /check
+// answers "right".
+func checkHTTP(ctx context.Context, i *Instance) error {
+	body, err := get(ctx, i, "/check")
+	if err == nil && body != "right" {
+		err = fmt.Errorf("its memory is not as it was: %q", body)
+	}
+	return err
+}
+
+// checkFiles fetches every item.
+func checkFiles(ctx context.Context, i *Instance) error {
+	for n := range uint64(httpItems) {
+		body, err := get(ctx, i, fmt.Sprintf("/item/%d", n))
+		if err != nil || body != fmt.Sprintf("%d:%d\n", n, value(n)) {
+			return fmt.Errorf("item %d is %.40q: %w", n, body, orWrong(err))
+		}
+	}
+	return nil
+}
+
+// get fetches over a connection that is not one of the load's.
+func get(ctx context.Context, i *Instance, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Address()+path, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
 }
 
 func (h *httpClient) Close() error { h.c.CloseIdleConnections(); return nil }

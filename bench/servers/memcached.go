@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -23,22 +24,62 @@ var memcachedServer = &Server{
 		return exec.Command(path, "-l", "127.0.0.1", "-p", strconv.Itoa(i.Port), "-U", "0", "-u", "root", "-t", "4",
 			"-m", strconv.Itoa(2*i.MiB)), nil
 	},
-	fill: func(_ context.Context, i *Instance) error {
-		c := memcache.New(i.Address())
-		defer c.Close()
-		for n := range uint64(i.MiB) << 10 {
-			if err := c.Set(&memcache.Item{Key: strconv.FormatUint(n, 10), Value: []byte(redisText(n))}); err != nil {
-				return err
-			}
-		}
-		return nil
-	},
+	fill: fillMemcached, check: checkMemcached,
 	client: func(i *Instance, worker int) (openloop.Client, error) {
 		c := memcache.New(i.Address())
 		c.Timeout, c.MaxIdleConns = time.Minute, 1
 		m := &memcachedClient{c: c, counter: fmt.Sprintf("count:%d", worker), keys: uint64(i.MiB) << 10, n: uint64(worker) << 32}
 		return m, c.Set(&memcache.Item{Key: m.counter, Value: []byte("0")})
 	},
+}
+
+// fillMemcached asks over several connections: each item is a round trip.
+func fillMemcached(_ context.Context, i *Instance) error {
+	const writers = 4
+	c := memcache.New(i.Address())
+	c.Timeout, c.MaxIdleConns = time.Minute, writers
+	defer c.Close()
+	errs := make(chan error, writers)
+	for w := range uint64(writers) {
+		go func() {
+			for n := w; n < uint64(i.MiB)<<10; n += writers {
+				if err := c.Set(&memcache.Item{Key: strconv.FormatUint(n, 10), Value: []byte(redisText(n))}); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	var err error
+	for range writers {
+		err = errors.Join(err, <-errs)
+	}
+	return err
+}
+
+// checkMemcached reads every item.
+func checkMemcached(_ context.Context, i *Instance) error {
+	c := memcache.New(i.Address())
+	c.Timeout = time.Minute
+	defer c.Close()
+	const batch = 256
+	for n := 0; n < i.MiB<<10; n += batch {
+		var keys []string
+		for k := n; k < n+batch; k++ {
+			keys = append(keys, strconv.Itoa(k))
+		}
+		got, err := c.GetMulti(keys)
+		if err != nil {
+			return err
+		}
+		for k, key := range keys {
+			if item := got[key]; item == nil || string(item.Value) != redisText(uint64(n+k)) {
+				return fmt.Errorf("key %s is gone or not as it was: %w", key, errWrong)
+			}
+		}
+	}
+	return nil
 }
 
 type memcachedClient struct {

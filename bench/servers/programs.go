@@ -26,7 +26,7 @@ func program(i *Instance, name string) (string, error) {
 // a port, a number of items and MiB of memory to hold.
 func interpreted(name string, rate float64, mib int, source string, line ...string) *Server {
 	return &Server{
-		Name: name, Rate: rate, Clients: 4, MiB: mib, programs: line[:1], client: newHTTPClient,
+		Name: name, Rate: rate, Clients: 4, MiB: mib, programs: line[:1], client: newHTTPClient, check: checkHTTP,
 		command: func(i *Instance) (*exec.Cmd, error) {
 			path, err := program(i, source)
 			if err != nil {
@@ -46,7 +46,7 @@ var (
 
 // goServer is this very program, as "fastcr-bench serve".
 var goServer = &Server{
-	Name: "go", Rate: 2000, Clients: 8, MiB: 512, client: newHTTPClient,
+	Name: "go", Rate: 2000, Clients: 8, MiB: 512, client: newHTTPClient, check: checkHTTP,
 	command: func(i *Instance) (*exec.Cmd, error) {
 		self, err := os.Executable()
 		if err != nil {
@@ -58,7 +58,7 @@ var goServer = &Server{
 
 // nginxServer serves files.
 var nginxServer = &Server{
-	Name: "nginx", Rate: 5000, Clients: 8, programs: []string{"nginx"}, client: newHTTPClient,
+	Name: "nginx", Rate: 5000, Clients: 8, programs: []string{"nginx"}, client: newHTTPClient, check: checkFiles,
 	command: func(i *Instance) (*exec.Cmd, error) {
 		path, err := lookPath("nginx")
 		if err != nil {

@@ -26,6 +26,7 @@ var redisServer = &Server{
 	},
 	fill:   fillRedis,
 	client: newRedisClient,
+	check:  checkRedis,
 }
 
 func redisText(n uint64) string { return strings.Repeat(fmt.Sprintf("%08x", value(n)), 128) }
@@ -41,6 +42,29 @@ func fillRedis(ctx context.Context, i *Instance) error {
 		}
 		if _, err := p.Exec(ctx); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkRedis reads every key.
+func checkRedis(ctx context.Context, i *Instance) error {
+	c := redis.NewClient(&redis.Options{Addr: i.Address()})
+	defer c.Close()
+	const batch = 1000
+	for n := 0; n < i.MiB<<10; n += batch {
+		var keys []string
+		for k := n; k < min(n+batch, i.MiB<<10); k++ {
+			keys = append(keys, strconv.Itoa(k))
+		}
+		got, err := c.MGet(ctx, keys...).Result()
+		if err != nil {
+			return err
+		}
+		for k, v := range got {
+			if v != redisText(uint64(n+k)) {
+				return fmt.Errorf("key %d is %.20v: %w", n+k, v, errWrong)
+			}
 		}
 	}
 	return nil

@@ -6,7 +6,17 @@ import numpy
 
 port, items, mib = map(int, sys.argv[1:])
 values = numpy.arange(items, dtype=numpy.uint64) * 2654435761 % 2**32
-ballast = numpy.random.default_rng(1).random(mib << 17)
+
+
+def numbers():
+    return numpy.random.default_rng(1).random(mib << 17)
+
+
+def check():
+    return b"right" if numpy.array_equal(array, numbers()) else b"the array"
+
+
+array = numbers()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -15,8 +25,11 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self):
-        n = int(self.path[6:])
-        text = b"%d:%d\n" % (n, values[n])
+        if self.path == "/check":
+            text = check()
+        else:
+            n = int(self.path[6:])
+            text = b"%d:%d\n" % (n, values[n])
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
