@@ -54,7 +54,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket; nil for plain files and for what O_PATH opened
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Fanotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any
@@ -178,6 +178,23 @@ type InotifyWatch struct {
 	HandleType int32  // with Handle, what name_to_handle_at(2) gives
 	Handle     []byte
 	Path       string
+}
+
+// Fanotify is a fanotify instance and its marks.
+type Fanotify struct {
+	Flags, EventFlags uint32 // of fanotify_init(2)
+	Marks             []FanotifyMark
+	Queued            uint32 // events that wait to be read; the image format has no place for them
+}
+
+// FanotifyMark is one mark: on an inode (InotifyWatch has it, without WD), on a mount, or on
+// something else.
+type FanotifyMark struct {
+	InotifyWatch
+	Type    uint32 // 0 an inode, 1 a mount, others as the kernel numbers them
+	Ignored uint32 // mask
+	Flags   uint32 // of fsnotify_mark
+	MountID int32  // of a mount
 }
 
 // Memfd is memory with a descriptor (memfd_create(2)); two files of one memfd have

@@ -362,6 +362,14 @@ static __always_inline void lock_common(void *lock, struct lock_common *r)
 	r->pid = BPF_CORE_READ(c, flc_pid);
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct fsnotify_mark___ignored {
+	__u32 ignored_mask;
+};
+
+#pragma clang attribute pop
+
 /*
  * The inode that a mark is on. fsnotify_mark_connector.obj is the inode since v6.10 (230d97d39e4f);
  * before it was the address of the inode's pointer to the connector.
@@ -374,6 +382,28 @@ static __always_inline struct inode *mark_inode(struct fsnotify_mark_connector *
 		return i;
 	i = (void *)i - bpf_core_field_offset(struct inode, i_fsnotify_marks);
 	return BPF_CORE_READ(i, i_fsnotify_marks) == conn ? i : 0;
+}
+
+/* The mount that a mark is on, in the same two ways; 0 when it goes. */
+static __always_inline struct mount *mark_mount(struct fsnotify_mark_connector *conn)
+{
+	void *obj = BPF_CORE_READ(conn, obj);
+	struct mount *m = obj - bpf_core_field_offset(struct mount, mnt);
+
+	if (BPF_CORE_READ(m, mnt_fsnotify_marks) == conn)
+		return m;
+	m = obj - bpf_core_field_offset(struct mount, mnt_fsnotify_marks);
+	return BPF_CORE_READ(m, mnt_fsnotify_marks) == conn ? m : 0;
+}
+
+/* v6.0 (31a371e419c8) renamed the field. */
+static __always_inline __u32 mark_ignored(struct fsnotify_mark *mark)
+{
+	struct fsnotify_mark___ignored *old = (void *)mark;
+
+	if (bpf_core_field_exists(old->ignored_mask))
+		return BPF_CORE_READ(old, ignored_mask);
+	return BPF_CORE_READ(mark, ignore_mask);
 }
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

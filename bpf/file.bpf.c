@@ -124,6 +124,10 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 	case FILE_EPOLL:
 		emit_epoll(seq, &s->walk, 0, WATCHES_FIRST);
 		break;
+	case FILE_FANOTIFY:
+		emit_fanotify(seq, file);
+		emit_inotify(seq, &s->walk, s->text, 0, MARKS_FIRST);
+		break;
 	case FILE_INOTIFY:
 		emit_inotify(seq, &s->walk, s->text, 0, MARKS_FIRST);
 		break;

@@ -29,6 +29,8 @@ static __always_inline __u32 anon_what(struct dentry *d)
 		return FILE_SIGNALFD;
 	case NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd'):
 		return FILE_TIMERFD;
+	case NAME8('[', 'f', 'a', 'n', 'o', 't', 'i', 'f'):
+		return FILE_FANOTIFY;
 	case NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0):
 		return FILE_PIDFD;
 	case NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0):

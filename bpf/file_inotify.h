@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What an inotify instance watches. */
+/* What an inotify or a fanotify instance watches. */
 #ifndef FASTCR_FILE_INOTIFY_H
 #define FASTCR_FILE_INOTIFY_H
 
@@ -7,6 +7,11 @@
 #include "path.h"
 
 DEFINE_EMIT(file_mark)
+DEFINE_EMIT(file_fanotify)
+
+/* enum fsnotify_obj_type */
+#define MARK_ON_INODE 0
+#define MARK_ON_MOUNT 1
 
 #define NAME_MOST 256 /* bytes, NAME_MAX and a final 0 */
 #define NAMES_MOST 1024 /* directories deep */
@@ -69,19 +74,33 @@ static __always_inline void emit_mark(struct list_ctx *c, struct fsnotify_mark *
 	struct list_walk *w = c->w;
 	struct file_mark r = { .head = { REC_FILE_MARK, sizeof(r) }, .file = w->file };
 	struct inotify_inode_mark *im = (void *)m - bpf_core_field_offset(struct inotify_inode_mark, fsn_mark);
-	struct inode *inode = mark_inode(BPF_CORE_READ(m, connector));
+	struct fsnotify_mark_connector *conn = BPF_CORE_READ(m, connector);
+	struct inode *inode = 0;
+	struct mount *mount = 0;
 	__u64 size = 0;
 
-	if (!inode)
-		return; /* the watched file goes */
+	r.type = BPF_CORE_READ(conn, type);
+	if (r.type == MARK_ON_INODE)
+		inode = mark_inode(conn);
+	else if (r.type == MARK_ON_MOUNT)
+		mount = mark_mount(conn);
+	if (r.type <= MARK_ON_MOUNT && !inode && !mount)
+		return; /* what is watched goes */
 	r.item = (__u64)m;
-	r.wd = BPF_CORE_READ(im, wd);
+	r.wd = BPF_CORE_READ(im, wd); /* an inotify's */
 	r.mask = BPF_CORE_READ(m, mask);
+	r.ignored = mark_ignored(m);
 	r.flags = BPF_CORE_READ(m, flags);
-	r.ino = BPF_CORE_READ(inode, i_ino);
-	r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	r.queued = BPF_CORE_READ(m, group, q_len);
-	r.named = read_names(c, inode);
+	if (mount) {
+		r.mnt_id = BPF_CORE_READ(mount, mnt_id);
+		r.dev = BPF_CORE_READ(mount, mnt.mnt_sb, s_dev);
+	}
+	if (inode) {
+		r.ino = BPF_CORE_READ(inode, i_ino);
+		r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		r.named = read_names(c, inode);
+	}
 	if (r.named) {
 		r.names_len = w->len;
 		size = (w->len + 7) & ~7ULL;
@@ -111,6 +130,18 @@ static long inotify_step(__u32 i, struct list_ctx *c)
 	w->next = next;
 	emit_mark(c, m);
 	return 0;
+}
+
+/* What a fanotify instance is; its marks follow. */
+static __noinline int emit_fanotify(struct seq_file *seq, struct file *file)
+{
+	struct file_fanotify r = { .head = { REC_FILE_FANOTIFY, sizeof(r) }, .file = (__u64)file };
+	struct fsnotify_group *g = BPF_CORE_READ(file, private_data);
+
+	r.flags = BPF_CORE_READ(g, fanotify_data.flags);
+	r.event_flags = BPF_CORE_READ(g, fanotify_data.f_flags);
+	r.queued = BPF_CORE_READ(g, q_len);
+	return emit_file_fanotify(seq, &r);
 }
 
 /* Emits watches in about most bytes, from the list entry next on. */

@@ -228,6 +228,7 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
@@ -235,6 +236,7 @@ struct mount {
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 	int mnt_id;
+	struct fsnotify_mark_connector *mnt_fsnotify_marks;
 };
 
 struct path {
@@ -813,12 +815,20 @@ struct unix_sock {
 	struct scm_stat scm_stat;
 };
 
+struct fanotify_group_private_data {
+	int flags, f_flags; /* of fanotify_init(2) */
+};
+
 struct fsnotify_group {
 	unsigned int q_len; /* events */
 	struct list_head marks_list;
+	union {
+		struct fanotify_group_private_data fanotify_data;
+	};
 };
 
 struct fsnotify_mark_connector {
+	unsigned char type; /* enum fsnotify_obj_type */
 	void *obj;
 };
 
@@ -827,6 +837,7 @@ struct fsnotify_mark {
 	struct fsnotify_group *group;
 	struct list_head g_list;
 	struct fsnotify_mark_connector *connector;
+	__u32 ignore_mask;
 	unsigned int flags;
 };
 

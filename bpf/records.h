@@ -33,6 +33,7 @@ enum rec_type {
 	REC_FILE_MESSAGE,
 	REC_FILE_PIDFD,
 	REC_FILE_NETLINK,
+	REC_FILE_FANOTIFY,
 	REC_FILE_INET = 116,
 	REC_TCP = 120,
 	REC_END = 127, /* only a head: the iterator has nothing more */
@@ -284,6 +285,7 @@ enum file_what {
 	FILE_MEMFD,
 	FILE_SOCKET,
 	FILE_PIDFD,
+	FILE_FANOTIFY,
 };
 
 /*
@@ -507,7 +509,7 @@ struct file_watch {
 };
 
 /*
- * REC_FILE_MARK: what an inotify instance watches (struct inotify_inode_mark).
+ * REC_FILE_MARK: what an inotify instance watches (struct inotify_inode_mark), or a fanotify one.
  * names_len bytes follow, padded to 8: the inode's name, that of its directory
  * and so on up to the root of the file system, each with a final 0.
  */
@@ -520,7 +522,19 @@ struct file_mark {
 	__u32 mask, flags; /* fsnotify_mark's */
 	__u32 named;	   /* it has a name, or is the root */
 	__u32 names_len;
-	__u32 queued, __reserved; /* events that the instance has waiting */
+	__u32 queued; /* events that the instance has waiting */
+	/* Of a fanotify mark only: */
+	__u32 type;    /* enum fsnotify_obj_type; dev, ino and names are an inode's only */
+	__u32 ignored; /* mask */
+	__s32 mnt_id;
+};
+
+/* REC_FILE_FANOTIFY: an instance (struct fanotify_group_private_data); its marks follow. */
+struct file_fanotify {
+	struct rec_head head;
+	__u64 file;
+	__u32 flags, event_flags; /* of fanotify_init(2) */
+	__u64 queued;		  /* events */
 };
 
 enum file_lock_class {

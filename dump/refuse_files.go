@@ -14,7 +14,6 @@ import (
 var refusedKinds = map[fastcr.FileKind]string{
 	fastcr.KindUnknown:     "is of a kind that cannot be restored",
 	fastcr.KindSocket:      "is a network socket",
-	fastcr.KindFanotify:    "is a fanotify descriptor",
 	fastcr.KindIOUring:     "is an io_uring",
 	fastcr.KindUserfaultfd: "is a userfaultfd",
 	fastcr.KindPerf:        "is a perf event",

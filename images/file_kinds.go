@@ -38,6 +38,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 	fastcr.KindSignalfd:      {pb.FdTypes_SIGNALFD, encodeSignalfd},
 	fastcr.KindTimerfd:       {pb.FdTypes_TIMERFD, encodeTimerfd},
 	fastcr.KindInotify:       {pb.FdTypes_INOTIFY, encodeInotify},
+	fastcr.KindFanotify:      {pb.FdTypes_FANOTIFY, encodeFanotify},
 	fastcr.KindUnixSocket:    {pb.FdTypes_UNIXSK, encodeUnix},
 	fastcr.KindInetSocket:    {pb.FdTypes_INETSK, encodeInet},
 	fastcr.KindNetlinkSocket: {pb.FdTypes_NETLINKSK, encodeNetlink},
@@ -106,6 +107,22 @@ func encodeTimerfd(t *fileTable, id uint32, f *fastcr.File) error {
 // handleWords is how many words CRIU wants a file handle to have at least.
 const handleWords = 16
 
+// handleEntry is how a restore finds what is watched: by its path.
+func handleEntry(w *fastcr.InotifyWatch) *pb.FhEntry {
+	h := &pb.FhEntry{Bytes: u32(len(w.Handle)), Type: u32(w.HandleType), Handle: make([]uint64, handleWords)}
+	for j := range w.Handle {
+		if j/8 < handleWords {
+			var word [8]byte
+			copy(word[:], w.Handle[j&^7:])
+			h.Handle[j/8] = binary.LittleEndian.Uint64(word[:])
+		}
+	}
+	if w.Path != "" {
+		h.Path = &w.Path
+	}
+	return h
+}
+
 func encodeInotify(t *fileTable, id uint32, f *fastcr.File) error {
 	d, err := detail[fastcr.Inotify](f)
 	if err != nil {
@@ -114,19 +131,8 @@ func encodeInotify(t *fileTable, id uint32, f *fastcr.File) error {
 	e := &pb.InotifyFileEntry{Id: &id, Flags: &f.Flags, Fown: ownerEntry(f.Owner)}
 	for i := range d.Watches {
 		w := &d.Watches[i]
-		h := &pb.FhEntry{Bytes: u32(len(w.Handle)), Type: u32(w.HandleType), Handle: make([]uint64, handleWords)}
-		for j := range w.Handle {
-			if j/8 < handleWords {
-				var word [8]byte
-				copy(word[:], w.Handle[j&^7:])
-				h.Handle[j/8] = binary.LittleEndian.Uint64(word[:])
-			}
-		}
-		if w.Path != "" {
-			h.Path = &w.Path
-		}
 		e.Wd = append(e.Wd, &pb.InotifyWdEntry{
-			Id: &id, IIno: &w.Ino, Mask: &w.Mask, IgnoredMask: u32(0), SDev: &w.SDev, Wd: u32(w.WD), FHandle: h,
+			Id: &id, IIno: &w.Ino, Mask: &w.Mask, IgnoredMask: u32(0), SDev: &w.SDev, Wd: u32(w.WD), FHandle: handleEntry(w),
 		})
 	}
 	t.add(pb.FdTypes_INOTIFY, id, &pb.FileEntry{Ify: e})

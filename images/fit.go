@@ -101,6 +101,8 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		reason = unixUnfit(d)
 	case *fastcr.InetSocket:
 		reason = inetUnfit(d)
+	case *fastcr.Fanotify:
+		reason = fanotifyUnfit(d)
 	case *fastcr.NetlinkSocket:
 		reason = netlinkUnfit(d)
 	case *fastcr.TTY:

@@ -27,6 +27,7 @@ const (
 	recFileMessage
 	recFilePidfd
 	recFileNetlink
+	recFileFanotify
 )
 
 const recFileInet = 116
@@ -44,6 +45,7 @@ const (
 	fileMemfd
 	fileSocket
 	filePidfd
+	fileFanotify
 )
 
 // fileDecoders decode what follows a descriptor's record: what its file's kind
@@ -52,7 +54,7 @@ var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
 	recFilePidfd: decodePidfd,
-	recFileInet:  decodeInet, recFileNetlink: decodeNetlink,
+	recFileInet:  decodeInet, recFileNetlink: decodeNetlink, recFileFanotify: decodeFanotify,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 
@@ -123,7 +125,7 @@ const (
 var kindOfWhat = [...]fastcr.FileKind{
 	filePipe: fastcr.KindPipe, fileTTY: fastcr.KindTTY, fileEventfd: fastcr.KindEventfd, fileSignalfd: fastcr.KindSignalfd,
 	fileTimerfd: fastcr.KindTimerfd, fileEpoll: fastcr.KindEpoll, fileInotify: fastcr.KindInotify, fileMemfd: fastcr.KindMemfd,
-	filePidfd: fastcr.KindPidfd, fileSocket: fastcr.KindSocket, // decodeSocket knows better
+	filePidfd: fastcr.KindPidfd, fileFanotify: fastcr.KindFanotify, fileSocket: fastcr.KindSocket, // decodeSocket knows better
 }
 
 // fileKind tells what an open file is.

@@ -25,6 +25,10 @@ func decodeMark(rec []byte, b *builder) error {
 	if !b.lists.add(r.File, recFileMark, r.Item) {
 		return nil
 	}
+	if f, _ := b.file(fastcr.KObj(r.File)); f.Kind == fastcr.KindFanotify {
+		addFanotifyMark(r, names, b)
+		return nil
+	}
 	mask := r.Mask & unix.IN_ALL_EVENTS
 	if r.Flags&markExclUnlink != 0 {
 		mask |= unix.IN_EXCL_UNLINK
@@ -34,12 +38,17 @@ func decodeMark(rec []byte, b *builder) error {
 	}
 	_, d := detail[fastcr.Inotify](b, r.File)
 	d.Queued = r.Queued
+	d.Watches = append(d.Watches, watchOf(r, names, mask))
+	return nil
+}
+
+// watchOf is what is watched, by the names of the inode.
+func watchOf(r *fileFileMark, names []byte, mask uint32) fastcr.InotifyWatch {
 	w := fastcr.InotifyWatch{WD: r.Wd, Mask: mask, Ino: r.Ino, SDev: r.Dev}
 	if r.Named != 0 {
 		w.FSPath = joinNames(names[:min(int(r.NamesLen), len(names))])
 	}
-	d.Watches = append(d.Watches, w)
-	return nil
+	return w
 }
 
 // joinNames makes a path of names that end in 0, the last component first.

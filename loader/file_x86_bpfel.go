@@ -25,6 +25,19 @@ type fileFileCounter struct {
 	Flags uint64
 }
 
+type fileFileFanotify struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File       uint64
+	Flags      uint32
+	EventFlags uint32
+	Queued     uint64
+}
+
 type fileFileInet struct {
 	_    structs.HostLayout
 	Head struct {
@@ -83,7 +96,9 @@ type fileFileMark struct {
 	Named    uint32
 	NamesLen uint32
 	Queued   uint32
-	Reserved uint32
+	Type     uint32
+	Ignored  uint32
+	MntId    int32
 }
 
 type fileFileMemfd struct {

@@ -18,6 +18,7 @@ type Mounts []Mount
 
 // Mount is one mount: what part of which file system is where.
 type Mount struct {
+	ID    int
 	SDev  uint32 // s_dev in the kernel's encoding
 	Root  string // the part of the file system, "/" for all of it
 	Point string
@@ -45,10 +46,11 @@ func parseMounts(info []byte) (Mounts, error) {
 		major, minor, ok := strings.Cut(f[2], ":")
 		a, errA := strconv.ParseUint(major, 10, 12)
 		b, errB := strconv.ParseUint(minor, 10, 20)
-		if !ok || errA != nil || errB != nil {
-			return nil, fmt.Errorf("mountinfo: %q is no device", f[2])
+		id, errID := strconv.Atoi(f[0])
+		if !ok || errA != nil || errB != nil || errID != nil {
+			return nil, fmt.Errorf("mountinfo: %q is no device, or %q no mount's number", f[2], f[0])
 		}
-		m = append(m, Mount{SDev: uint32(a<<20 | b), Root: unescape(f[3]), Point: unescape(f[4])})
+		m = append(m, Mount{ID: id, SDev: uint32(a<<20 | b), Root: unescape(f[3]), Point: unescape(f[4])})
 	}
 	return m, lines.Err()
 }
@@ -89,6 +91,22 @@ func (m Mounts) paths(sdev uint32, fsPath string) (paths []string) {
 		paths = append(paths, path)
 	}
 	return paths
+}
+
+// NameMount fills the Path of a mark on a mount, and checks that it leads there.
+func (m Mounts) NameMount(w *fastcr.InotifyWatch, id int32) error {
+	for _, mount := range m {
+		if mount.ID != int(id) {
+			continue
+		}
+		var st unix.Statx_t
+		if err := unix.Statx(unix.AT_FDCWD, mount.Point, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_MNT_ID, &st); err != nil || st.Mnt_id != uint64(id) {
+			return fmt.Errorf("%s does not lead to mount %d: something is mounted over it", mount.Point, id)
+		}
+		w.Path = mount.Point
+		return nil
+	}
+	return fmt.Errorf("mount %d is not seen here", id)
 }
 
 // NameWatch fills a watch's Path, by which the restored program finds what it

@@ -30,6 +30,12 @@ func TestFiles(t *testing.T) {
 	runCase(t, Case{Name: "shared", Source: "files", Args: []string{"shared"}})
 }
 
+func TestFanotify(t *testing.T) {
+	runCase(t, Case{Name: "marks", Source: "fanotify"})
+	runCase(t, Case{Name: "decides", Source: "fanotify", Args: []string{"decides"}, Refused: []string{"fd 3", "fanotify", "would wait for it"}, CRIUCannot: "all would wait"})
+	runCase(t, Case{Name: "file system", Source: "fanotify", Args: []string{"whole"}, Refused: []string{"fd 3", "fanotify", "whole file system"}})
+}
+
 func TestNamespaceFiles(t *testing.T) {
 	runCase(t, Case{Name: "own", Source: "files", Args: []string{"namespaces"}, Ignore: []string{"time:["}})
 	runCase(t, Case{Name: "other", Source: "files", Args: []string{"other namespace"}, Refused: []string{"fd 3", "uts:[", "namespace"}})
