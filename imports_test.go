@@ -25,7 +25,7 @@ var layers = map[string][]string{
 	"check":      {"", "freeze", "memory", "restore"},
 	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "netlock", "seccomp"},
 	"bench":      {"bench/openloop", "bench/servers", "images"},
-	"cmd/fastcr": {"", "dump", "restore", "check", "freeze", "loader"},
+	"cmd/fastcr": {"", "dump", "restore", "check", "freeze", "loader", "netlock"},
 	"tests":      {"", "dump", "restore", "images", "freeze"},
 
 	"images/pb":                {},

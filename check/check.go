@@ -28,7 +28,8 @@ type Feature struct {
 
 // Probes are looks that need packages which check does not import.
 type Probes struct {
-	Iterators func() error // loads fastcr's BPF programs
+	Iterators  func() error           // loads fastcr's BPF programs
+	PacketLock func() (string, error) // makes a lock of TCP connections and tells of what
 }
 
 // Run looks at everything. Nothing on the machine is changed.
@@ -41,6 +42,7 @@ func Run(ctx context.Context, p Probes) []Feature {
 		capabilities(),
 		verdict("pagemap scan", memory.ScanAvailable(), "PAGEMAP_SCAN", "pages are found by reading /proc/PID/pagemap, about ten times slower", false),
 		verdict("userfaultfd", tracking(), "WP_ASYNC: memory can be tracked while the target runs", "memory cannot be tracked while the target runs; dumps work", false),
+		packetLock(p),
 		verdict("pidfd_getfd", pidfdGetfd(), "open files can be asked for what they hold", "no dump of programs with pipes or sockets that hold data", true),
 		criu(ctx),
 	}
@@ -52,6 +54,12 @@ func verdict(name string, err error, good, follows string, needed bool) Feature 
 		f.Detail, f.Follows = err.Error(), follows
 	}
 	return f
+}
+
+func packetLock(p Probes) Feature {
+	of, err := p.PacketLock()
+	return verdict("packet lock", err, "TCP connections are held with "+of,
+		"no dump with --tcp-established, unless with --network-lock skip: peers may reset connections then", false)
 }
 
 func kernel() Feature {

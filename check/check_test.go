@@ -24,8 +24,17 @@ func find(t *testing.T, all []Feature, name string) Feature {
 	return Feature{}
 }
 
+func lock() (string, error) { return "BPF", nil }
+
+func TestNoPacketLock(t *testing.T) {
+	f := packetLock(Probes{PacketLock: func() (string, error) { return "", unix.EPERM }})
+	if f.OK || f.Needed || !strings.Contains(f.Detail, "permitted") || !strings.Contains(f.Follows, "--tcp-established") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestEveryFindingSaysSomething(t *testing.T) {
-	all := Run(context.Background(), Probes{Iterators: func() error { return nil }})
+	all := Run(context.Background(), Probes{Iterators: func() error { return nil }, PacketLock: lock})
 	seen := map[string]bool{}
 	for _, f := range all {
 		if f.Name == "" || f.Detail == "" || seen[f.Name] {
@@ -36,7 +45,7 @@ func TestEveryFindingSaysSomething(t *testing.T) {
 		}
 		seen[f.Name] = true
 	}
-	for _, name := range []string{"kernel", "BTF", "iterators", "freezer", "capabilities", "pagemap scan", "userfaultfd", "pidfd_getfd", "criu"} {
+	for _, name := range []string{"kernel", "BTF", "iterators", "freezer", "capabilities", "pagemap scan", "userfaultfd", "packet lock", "pidfd_getfd", "criu"} {
 		if !seen[name] {
 			t.Errorf("no word about %s", name)
 		}
@@ -44,7 +53,7 @@ func TestEveryFindingSaysSomething(t *testing.T) {
 }
 
 func TestIteratorsThatDoNotLoad(t *testing.T) {
-	all := Run(context.Background(), Probes{Iterators: func() error { return errors.New("verifier: no") }})
+	all := Run(context.Background(), Probes{Iterators: func() error { return errors.New("verifier: no") }, PacketLock: lock})
 	f := find(t, all, "iterators")
 	if f.OK || !f.Needed || f.Detail != "verifier: no" || !strings.Contains(f.Follows, "no dump") {
 		t.Errorf("%+v", f)
@@ -104,7 +113,7 @@ func TestRunChangesNothing(t *testing.T) {
 		}
 		return len(entries)
 	}
-	probes := Probes{Iterators: func() error { return nil }}
+	probes := Probes{Iterators: func() error { return nil }, PacketLock: lock}
 	Run(context.Background(), probes) // the runtime's own descriptors are there after the first
 	before := count()
 	Run(context.Background(), probes)

@@ -13,23 +13,26 @@ import (
 type programs struct {
 	lock *loader.PacketLock
 	keys []loader.PacketKey
+	at   string
 }
 
 // newPrograms attaches to netfilter's hooks, or on kernels without such links to
 // the topmost cgroup.
 func newPrograms(room int) (holder, error) {
+	at := "netfilter's hooks"
 	lock, err := loader.NewPacketLock(room)
 	if errors.Is(err, errors.ErrUnsupported) {
 		var dir string
 		if dir, err = cgroup2(); err != nil {
 			return nil, err
 		}
+		at = "cgroup " + dir
 		lock, err = loader.NewCgroupPacketLock(room, dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &programs{lock: lock, keys: make([]loader.PacketKey, 0, room)}, nil
+	return &programs{lock: lock, keys: make([]loader.PacketKey, 0, room), at: at}, nil
 }
 
 func (p *programs) add(conns []Conn) error {
@@ -43,6 +46,7 @@ func (p *programs) add(conns []Conn) error {
 func (p *programs) turn(on bool) error         { return p.lock.Switch(on) }
 func (p *programs) switchMap() (uint32, error) { return p.lock.SwitchMap() }
 func (p *programs) close()                     { p.lock.Close() }
+func (p *programs) String() string             { return "BPF programs at " + p.at }
 
 // cgroup2 is where the v2 hierarchy is mounted, as high as it can be seen.
 func cgroup2() (string, error) {

@@ -84,6 +84,7 @@ func (k *iptables) drop() (err error) {
 
 func (k *iptables) method() uint32    { return imageIptables }
 func (k *iptables) lastWords() []byte { return nil }
+func (k *iptables) String() string    { return "iptables rules" }
 
 // run has iptables-restore add to what there is.
 func run(command, input string, args ...string) error {

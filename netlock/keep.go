@@ -14,6 +14,7 @@ type keeper interface {
 	drop() error
 	method() uint32 // NETWORK_LOCK_METHOD
 	lastWords() []byte
+	String() string
 }
 
 // newKeeper finds out whether this machine has what the method needs.
@@ -84,6 +85,7 @@ func (k *keptTable) drop() error {
 }
 
 func (k *keptTable) method() uint32 { return imageNftables }
+func (k *keptTable) String() string { return "an nftables table" }
 
 // lastWords is drop as one message, whose answer nobody reads.
 func (k *keptTable) lastWords() []byte {

@@ -12,6 +12,7 @@ package netlock
 import (
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Method is how packets are held, and by what name criu's restore knows it.
@@ -39,6 +40,9 @@ func (m Method) String() string { return methodNames[m] }
 
 // ParseMethod reads --network-lock's argument.
 func ParseMethod(s string) (Method, error) {
+	if s == "none" { // criu's other word
+		s = Skip.String()
+	}
 	for i, name := range methodNames {
 		if s == name {
 			return Method(i), nil
@@ -61,6 +65,7 @@ type holder interface {
 	turn(on bool) error
 	switchMap() (uint32, error)
 	close()
+	String() string
 }
 
 // Lock is prepared before the freeze, off. It is used by one goroutine at a time.
@@ -72,6 +77,16 @@ type Lock struct {
 	all    []Conn // what Lock was called with, some of them several times
 	keeper keeper
 	on     bool
+}
+
+// Available makes a lock as a dump that kills does by default, and tells what it is made of.
+func Available() (string, error) {
+	l, err := Prepare(Options{RunID: fmt.Sprintf("fastcr-%d", os.Getpid()), Kept: true})
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return fmt.Sprintf("%v, and with %v until the restore", l.holder, l.keeper), nil
 }
 
 // room is for how many connections a lock that knows n has memory.

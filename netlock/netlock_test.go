@@ -494,3 +494,22 @@ func TestSkip(t *testing.T) {
 	}
 	l.Close()
 }
+
+func TestAvailable(t *testing.T) {
+	needRoot(t)
+	of, err := Available()
+	if err != nil || !strings.Contains(of, "until the restore") {
+		t.Errorf("%q, %v", of, err)
+	}
+}
+
+func TestParseMethod(t *testing.T) {
+	for s, want := range map[string]Method{"": Default, "bpf": BPF, "nftables": Nftables, "iptables": Iptables, "skip": Skip, "none": Skip} {
+		if m, err := ParseMethod(s); err != nil || m != want {
+			t.Errorf("%q: %v, %v", s, m, err)
+		}
+	}
+	if m, err := ParseMethod("ebtables"); err == nil {
+		t.Errorf("ebtables: %v", m)
+	}
+}

@@ -66,3 +66,5 @@ func (t *table) turn(on bool) error {
 func (t *table) switchMap() (uint32, error) { return 0, nil }
 
 func (t *table) close() { t.rules.close() }
+
+func (t *table) String() string { return "an nftables table" }

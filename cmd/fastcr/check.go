@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastcr/fastcr/check"
 	"github.com/fastcr/fastcr/loader"
+	"github.com/fastcr/fastcr/netlock"
 )
 
 func runCheck(args []string) error {
@@ -17,7 +18,7 @@ func runCheck(args []string) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
-	found := check.Run(context.Background(), check.Probes{Iterators: probeIterators})
+	found := check.Run(context.Background(), check.Probes{Iterators: probeIterators, PacketLock: netlock.Available})
 	if *asJSON {
 		if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
 			return err
