@@ -22,7 +22,7 @@ type serverProgram struct {
 }
 
 func startServer(ctx context.Context, s *servers.Server) (program, error) {
-	dir, err := os.MkdirTemp("", "fastcr-bench-"+s.Name+"-")
+	dir, err := os.MkdirTemp("", "fastcr-bench-server-") // a name that every server takes
 	if err != nil {
 		return nil, err
 	}

@@ -52,9 +52,10 @@ func postgresCommand(i *Instance) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd = exec.Command(postgres, "-D", data, "-p", strconv.Itoa(i.Port), "-k", i.Dir, "-c", "listen_addresses=127.0.0.1",
+	cmd = exec.Command(postgres, "-D", data, "-p", strconv.Itoa(i.Port), "-k", "", "-c", "listen_addresses=127.0.0.1",
 		"-c", "shared_buffers=64MB", "-c", "autovacuum=off")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as.Credential}
+	// Its System V shared memory is dumped with the namespace that it is in.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as.Credential, Cloneflags: syscall.CLONE_NEWIPC}
 	return cmd, nil
 }
 
