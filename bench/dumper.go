@@ -35,6 +35,8 @@ type Dumper struct {
 	Flags *[]string `toml:"flags"` // default: criu's own
 	// Impossible is why it cannot be run here.
 	Impossible string `toml:"-"`
+
+	clock string // targets/run.c, through which commands that are measured are run
 }
 
 // command is a command line for one target and images directory.
@@ -108,6 +110,9 @@ type measured struct {
 
 // run runs one command line and reads the dumper's figures.
 func (d *Dumper) run(ctx context.Context, argv []string, dir string) (*measured, error) {
+	if d.clock != "" {
+		argv = append([]string{d.clock}, argv...)
+	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -16,8 +17,8 @@ type Latency struct {
 	P99      float64 `json:"p99_us"`
 	P999     float64 `json:"p99.9_us"`
 	Max      float64 `json:"max_us"`
-	// Tail are latencies at ever higher quantiles: [quantile in %, µs].
-	Tail [][2]float64 `json:"tail,omitempty"`
+	// Histogram is HdrHistogram's V2 form of all of them, deflated, in base64; microseconds.
+	Histogram string `json:"histogram,omitempty"`
 }
 
 // TimelineStep is how long one entry of Sample.Timeline is.
@@ -28,7 +29,7 @@ const maxLatency = int64(patience / time.Microsecond)
 
 // latencies are those of the requests that were due in [from, to).
 func latencies(points []openloop.Point, from, to time.Duration) Latency {
-	h := hdrhistogram.New(1, maxLatency, 3)
+	h := newHistogram()
 	for _, p := range points {
 		if p.At >= from && p.At < to {
 			_ = h.RecordValue(min(max(p.Latency.Microseconds(), 1), maxLatency))
@@ -41,10 +42,31 @@ func latencies(points []openloop.Point, from, to time.Duration) Latency {
 		Requests: h.TotalCount(), P50: float64(h.ValueAtQuantile(50)), P99: float64(h.ValueAtQuantile(99)),
 		P999: float64(h.ValueAtQuantile(99.9)), Max: float64(h.Max()),
 	}
-	for _, b := range h.CumulativeDistributionWithTicks(2) {
-		l.Tail = append(l.Tail, [2]float64{b.Quantile, float64(b.ValueAt)})
+	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		panic("histogram: " + err.Error()) // into memory
 	}
+	l.Histogram = string(b)
 	return l
+}
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, maxLatency, 3) }
+
+// during is all requests that were due during dumps of a workload by a dumper, of all rounds.
+func (r *Results) during(workload, dumper string) (*hdrhistogram.Histogram, error) {
+	all := newHistogram()
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		if s.Workload != workload || s.Dumper != dumper || s.Latency["during"].Histogram == "" {
+			continue
+		}
+		h, err := hdrhistogram.Decode([]byte(s.Latency["during"].Histogram))
+		if err != nil {
+			return nil, fmt.Errorf("histogram of %s by %s, round %d: %w", workload, dumper, s.Round, err)
+		}
+		all.Merge(h)
+	}
+	return all, nil
 }
 
 // timeline is the longest latency of the requests due in each step.

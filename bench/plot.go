@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"html/template"
 	"image/color"
 	"math"
@@ -27,7 +28,7 @@ var palette = []color.Color{
 func (r *Results) plotSweep(sweep string) (template.HTML, error) {
 	p := plot.New()
 	p.Y.Label.Text, p.Y.Scale, p.Y.Tick.Marker = "frozen", plot.LogScale{}, timeTicks{}
-	p.X.Label.Text, p.X.Scale, p.X.Tick.Marker = sweep, plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.X.Label.Text, p.X.Scale, p.X.Tick.Marker = sweep, plot.LogScale{}, r.pointTicks(sweep)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	lines := 0
@@ -62,6 +63,17 @@ func (r *Results) plotSweep(sweep string) (template.HTML, error) {
 	}
 	p.Y.Max *= 4 // room for the legend
 	return render(p)
+}
+
+// pointTicks marks the points of a sweep.
+func (r *Results) pointTicks(sweep string) plot.ConstantTicks {
+	var ticks plot.ConstantTicks
+	for _, w := range r.Workloads {
+		if w.Sweep == sweep && w.Value > 0 {
+			ticks = append(ticks, plot.Tick{Value: w.Value, Label: fmt.Sprintf("%.6g", w.Value)})
+		}
+	}
+	return ticks
 }
 
 // stages in the order in which they follow each other.

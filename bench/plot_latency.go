@@ -36,42 +36,51 @@ func (r *Results) first(workload, dumper string) *Sample {
 // plotTimeline draws the longest latency of each moment around a dump, which begins at 0.
 func (r *Results) plotTimeline(workload string) (template.HTML, error) {
 	p := plot.New()
+	p.X.Tick.Marker = plot.TickerFunc(wholeTicks)
 	p.X.Label.Text = "when the request was due, ms since the start of the dump"
-	return r.latencyPlot(p, workload, func(s *Sample) (points plotter.XYs) {
+	return r.latencyPlot(p, func(dumper string) (points plotter.XYs, err error) {
+		s := r.first(workload, dumper)
+		if s == nil {
+			return nil, nil
+		}
 		for i, v := range s.Timeline {
 			if v > 0 {
 				points = append(points, plotter.XY{X: float64(i)*micros(TimelineStep)/1000 - s.Began/1000, Y: v})
 			}
 		}
-		return points
+		return points, nil
 	})
 }
 
-// plotTail draws the latencies of requests that were due during a dump at ever higher quantiles.
+// plotTail draws the latencies of requests that were due during dumps, of all rounds, at ever
+// higher quantiles.
 func (r *Results) plotTail(workload string) (template.HTML, error) {
 	p := plot.New()
 	p.X.Label.Text, p.X.Tick.Marker = "quantile of the requests due during the dump", nines{}
-	return r.latencyPlot(p, workload, func(s *Sample) (points plotter.XYs) {
-		for _, t := range s.Latency["during"].Tail {
-			if t[0] < 100 && t[1] > 0 {
-				points = append(points, plotter.XY{X: -math.Log10(1 - t[0]/100), Y: t[1]})
+	return r.latencyPlot(p, func(dumper string) (points plotter.XYs, err error) {
+		h, err := r.during(workload, dumper)
+		if err != nil || h.TotalCount() == 0 {
+			return nil, err
+		}
+		for _, b := range h.CumulativeDistributionWithTicks(4) {
+			if b.Quantile < 100 && b.ValueAt > 0 {
+				points = append(points, plotter.XY{X: -math.Log10(1 - b.Quantile/100), Y: float64(b.ValueAt)})
 			}
 		}
-		return points
+		return points, nil
 	})
 }
 
-func (r *Results) latencyPlot(p *plot.Plot, workload string, of func(*Sample) plotter.XYs) (template.HTML, error) {
+func (r *Results) latencyPlot(p *plot.Plot, of func(dumper string) (plotter.XYs, error)) (template.HTML, error) {
 	p.Y.Label.Text, p.Y.Scale, p.Y.Tick.Marker = "latency", plot.LogScale{}, timeTicks{}
 	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	lines := 0
 	for i, d := range r.Plan.Dumpers {
-		s := r.first(workload, d)
-		if s == nil {
-			continue
+		points, err := of(d)
+		if err != nil {
+			return "", err
 		}
-		points := of(s)
 		if len(points) < 2 {
 			continue
 		}
@@ -89,6 +98,17 @@ func (r *Results) latencyPlot(p *plot.Plot, workload string, of func(*Sample) pl
 	}
 	p.Y.Max *= 4 // room for the legend
 	return render(p)
+}
+
+// wholeTicks are the usual ones, with numbers as they are spoken.
+func wholeTicks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i := range ticks {
+		if ticks[i].Label != "" {
+			ticks[i].Label = fmt.Sprintf("%.0f", ticks[i].Value)
+		}
+	}
+	return ticks
 }
 
 // nines marks quantiles: 1 is 90 %, 2 is 99 % …

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed report.html
@@ -66,9 +67,17 @@ type reportPlot struct {
 
 type reportRow struct {
 	Workload, Dumper string
-	Cells            []string
+	Cells            []reportCell
 	WhyNot           string
-	Against          string
+	Against          reportCell
+}
+
+// reportCell is a median, and below it the smallest and the largest.
+type reportCell struct{ Median, Range string }
+
+func newCell(s string) reportCell {
+	median, spread, _ := strings.Cut(s, " (")
+	return reportCell{median, strings.TrimSuffix(spread, ")")}
 }
 
 func (r *Results) reportRows() (rows []reportRow) {
@@ -77,10 +86,11 @@ func (r *Results) reportRows() (rows []reportRow) {
 			row := reportRow{Workload: wl.Name, Dumper: d, WhyNot: r.WhyNot(wl.Name, d)}
 			if len(r.Of(wl.Name, d, Clocks[0])) > 0 {
 				for _, c := range []string{"frozen", "stall", "total", "cpu"} {
-					row.Cells = append(row.Cells, duration(spread(r.Of(wl.Name, d, clockNamed(c)))))
+					row.Cells = append(row.Cells, newCell(duration(spread(r.Of(wl.Name, d, clockNamed(c))))))
 				}
-				row.Cells = append(row.Cells, size(spread(r.Of(wl.Name, d, clockNamed("peak"))).Median), r.restored(wl.Name, d))
-				row.Against = r.against(wl.Name, r.Plan.Dumpers[0], d)
+				row.Cells = append(row.Cells, reportCell{Median: size(spread(r.Of(wl.Name, d, clockNamed("peak"))).Median)},
+					reportCell{Median: r.restored(wl.Name, d)})
+				row.Against = newCell(r.against(wl.Name, r.Plan.Dumpers[0], d))
 			}
 			rows = append(rows, row)
 		}

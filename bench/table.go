@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -18,7 +19,7 @@ func (r *Results) Table(w io.Writer, markdown bool) error {
 		for _, d := range r.Plan.Dumpers {
 			frozen := r.Of(wl.Name, d, Clocks[0])
 			if why := r.WhyNot(wl.Name, d); why != "" && len(frozen) == 0 {
-				out.row(wl.Name, d, short(why, 70), "", "", "", "", "", "")
+				out.row(wl.Name, d, out.reason(why), "", "", "", "", "", "")
 				continue
 			}
 			cells := []string{wl.Name, d}
@@ -99,6 +100,7 @@ type grid struct {
 	tab      *tabwriter.Writer
 	markdown bool
 	notes    []string
+	reasons  []string // notes that are the reasons of cells
 }
 
 func newGrid(w io.Writer, markdown bool) *grid {
@@ -125,6 +127,23 @@ func (g *grid) section(head ...string) {
 	fmt.Fprintln(g.w)
 	g.row(head...)
 	g.rule(len(head))
+}
+
+// reason is what stands in a cell for why there are no figures: the beginning, if the whole
+// is long, which follows below the table then.
+func (g *grid) reason(why string) string {
+	const room = 40
+	if len([]rune(why)) <= room {
+		return why
+	}
+	n := slices.Index(g.reasons, why) + 1
+	if n == 0 {
+		g.reasons = append(g.reasons, why)
+		n = len(g.reasons)
+		g.note(fmt.Sprintf("(%d) %s", n, why))
+	}
+	kind, _, _ := strings.Cut(why, ":")
+	return fmt.Sprintf("%s (%d)", short(kind, room), n)
 }
 
 func (g *grid) note(s string) { g.notes = append(g.notes, s) }

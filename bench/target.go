@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,18 +17,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-//go:embed targets/load.c
-var loadSource []byte
+//go:embed targets/*.c
+var sources embed.FS
 
-// BuildLoad compiles the synthetic program into dir, with the machine's C compiler.
-func BuildLoad(ctx context.Context, dir string) (string, error) {
-	src, bin := filepath.Join(dir, "load.c"), filepath.Join(dir, "load")
-	if err := os.WriteFile(src, loadSource, 0o600); err != nil {
+// buildC compiles one of our C programs into dir, with the machine's compiler.
+func buildC(ctx context.Context, dir, name string) (string, error) {
+	src, bin := filepath.Join(dir, name+".c"), filepath.Join(dir, name)
+	text, err := sources.ReadFile("targets/" + name + ".c")
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(src, text, 0o600); err != nil {
 		return "", err
 	}
 	out, err := exec.CommandContext(ctx, "cc", "-O2", "-pthread", "-o", bin, src, "-lm").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("compile the synthetic workload with cc: %w: %s", err, out)
+		return "", fmt.Errorf("compile %s.c with cc: %w: %s", name, err, out)
 	}
 	return bin, nil
 }

@@ -63,19 +63,21 @@ type Run struct {
 	err     error
 }
 
-// backlog is how many requests may be due and not sent: minutes of a fast server.
-const backlog = 1 << 22
+// backlog is how many requests the pacer hands out ahead of the clients. What does not fit is
+// due all the same, and is handed out later.
+const backlog = 1 << 10
 
 // Start begins to send. A request that is due is sent by the first client that is free. A run
 // has to be stopped before the next is started.
 func (l *Load) Start(ctx context.Context) *Run {
-	r := &Run{load: l, start: now(), due: make(chan int64, backlog)}
+	r := &Run{load: l, due: make(chan int64, backlog)}
 	r.until.Store(math.MaxInt64)
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	// One more than there are processors: the pacer keeps one of Go's while it sleeps in the kernel.
 	if n := runtime.NumCPU() + 1; runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n)
 	}
+	r.start = now()
 	r.pacer.Go(r.pace)
 	for _, c := range l.clients {
 		r.senders.Go(func() { r.send(c) })
@@ -118,7 +120,11 @@ func (r *Run) pace() {
 		if int64(at) > r.until.Load() {
 			return
 		}
-		r.due <- n
+		select {
+		case r.due <- n:
+		case <-r.ctx.Done():
+			return
+		}
 	}
 }
 
@@ -144,6 +150,7 @@ func (r *Run) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
+	r.cancel() // nobody may be left to send what is due
 }
 
 func now() time.Duration {
