@@ -21,24 +21,61 @@ DEFINE_EMIT(tcp_rec)
 #define URGENT (0x100 | 0x200) /* TCP_URG_VALID, TCP_URG_NOTYET */
 #define TRIES 4
 
-static __always_inline void read_sequences(struct tcp_rec *r, struct tcp_sock *t)
+/* What changes with a packet that comes or goes. */
+struct moving {
+	__u32 rcv_nxt, copied_seq, rcv_wnd, rcv_wup;
+	__u32 snd_una, snd_nxt, write_seq, snd_wl1, snd_wnd, max_window;
+	__u32 state;
+};
+
+static __always_inline void read_moving(struct moving *m, struct tcp_sock *t)
 {
-	r->rcv_nxt = t->rcv_nxt;
-	r->copied_seq = t->copied_seq;
-	r->rcv_wnd = t->rcv_wnd;
-	r->rcv_wup = t->rcv_wup;
-	r->snd_una = t->snd_una;
-	r->snd_nxt = t->snd_nxt;
-	r->write_seq = t->write_seq;
-	r->snd_wl1 = t->snd_wl1;
-	r->snd_wnd = t->snd_wnd;
-	r->max_window = t->max_window;
+	struct sock *sk = (void *)t;
+
+	m->rcv_nxt = BPF_CORE_READ(t, rcv_nxt);
+	m->copied_seq = BPF_CORE_READ(t, copied_seq);
+	m->rcv_wnd = BPF_CORE_READ(t, rcv_wnd);
+	m->rcv_wup = BPF_CORE_READ(t, rcv_wup);
+	m->snd_una = BPF_CORE_READ(t, snd_una);
+	m->snd_nxt = BPF_CORE_READ(t, snd_nxt);
+	m->write_seq = BPF_CORE_READ(t, write_seq);
+	m->snd_wl1 = BPF_CORE_READ(t, snd_wl1);
+	m->snd_wnd = BPF_CORE_READ(t, snd_wnd);
+	m->max_window = BPF_CORE_READ(t, max_window);
+	m->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 }
 
-static __always_inline bool stands(const struct tcp_rec *r, struct tcp_sock *t)
+static __always_inline bool same(const struct moving *a, const struct moving *b)
 {
-	return r->rcv_nxt == t->rcv_nxt && r->rcv_wup == t->rcv_wup && r->rcv_wnd == t->rcv_wnd && r->snd_una == t->snd_una &&
-	       r->snd_nxt == t->snd_nxt && r->write_seq == t->write_seq && r->snd_wl1 == t->snd_wl1 && r->snd_wnd == t->snd_wnd;
+	return a->rcv_nxt == b->rcv_nxt && a->copied_seq == b->copied_seq && a->rcv_wnd == b->rcv_wnd && a->rcv_wup == b->rcv_wup &&
+	       a->snd_una == b->snd_una && a->snd_nxt == b->snd_nxt && a->write_seq == b->write_seq && a->snd_wl1 == b->snd_wl1 &&
+	       a->snd_wnd == b->snd_wnd && a->max_window == b->max_window && a->state == b->state;
+}
+
+/* read_standing reads until it reads the same twice, and tells whether it did. */
+static __always_inline bool read_standing(struct tcp_rec *r, struct tcp_sock *t)
+{
+	struct moving was, is;
+	bool stands = false;
+
+	read_moving(&was, t);
+	for (int i = 0; i < TRIES && !stands; i++) {
+		read_moving(&is, t);
+		stands = same(&was, &is);
+		was = is;
+	}
+	r->rcv_nxt = is.rcv_nxt;
+	r->copied_seq = is.copied_seq;
+	r->rcv_wnd = is.rcv_wnd;
+	r->rcv_wup = is.rcv_wup;
+	r->snd_una = is.snd_una;
+	r->snd_nxt = is.snd_nxt;
+	r->write_seq = is.write_seq;
+	r->snd_wl1 = is.snd_wl1;
+	r->snd_wnd = is.snd_wnd;
+	r->max_window = is.max_window;
+	r->state = is.state;
+	return stands;
 }
 
 static __always_inline __u32 read_options(struct tcp_rec *r, struct sock *sk, struct tcp_sock *t)
@@ -51,32 +88,33 @@ static __always_inline __u32 read_options(struct tcp_rec *r, struct sock *sk, st
 		o |= TCP_SACK;
 	if (BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.wscale_ok))
 		o |= TCP_WSCALE;
-	if (sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1)
+	if (BPF_CORE_READ(sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1)
 		o |= TCP_DONE;
-	if (t->urg_data & URGENT && (__s32)(t->urg_seq - t->copied_seq) >= 0)
+	if (BPF_CORE_READ(t, urg_data) & URGENT && (__s32)(BPF_CORE_READ(t, urg_seq) - r->copied_seq) >= 0)
 		o |= TCP_URGENT;
 	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_reuse))
 		o |= TCP_REUSEADDR;
 	r->snd_wscale = BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.snd_wscale);
 	r->rcv_wscale = BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.rcv_wscale);
-	r->mss_clamp = t->rx_opt.mss_clamp;
+	r->mss_clamp = BPF_CORE_READ(t, rx_opt.mss_clamp);
 	return o;
 }
 
 /* timestamp is what tcp_sock's clock shows; its lowest bit says how fast that goes. */
 static __always_inline __u32 timestamp(struct tcp_sock *t)
 {
+	__u32 offset = BPF_CORE_READ(t, tsoffset);
 	__u64 ns = bpf_ktime_get_ns();
 
 	if (tcp_counts_microseconds(t))
-		return ((__u32)(ns / 1000) + t->tsoffset) | 1;
-	return ((__u32)(ns / 1000000) + t->tsoffset) & ~1u;
+		return ((__u32)(ns / 1000) + offset) | 1;
+	return ((__u32)(ns / 1000000) + offset) & ~1u;
 }
 
 SEC("iter/task_file")
 int dump_tcp(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task, *leader;
+	struct task_struct *task = ctx->task, *owner;
 	struct file *file = ctx->file, *f;
 	struct seq_file *seq = ctx->meta->seq;
 	struct tcp_rec r = { .head = { REC_TCP, sizeof(r) } };
@@ -85,37 +123,31 @@ int dump_tcp(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	struct tcp_sock *t;
 	__u32 family;
-	int i;
+	bool stands;
 
 	if (!task || !file)
 		return emit_end(seq);
 	f = plain(struct file, file);
 	if ((f->f_inode->i_mode & S_IFMT) != S_IFSOCK)
 		return 0;
-	so = plain(struct socket, f->private_data);
-	sk = so->sk;
+	so = BPF_CORE_READ(f, private_data);
+	sk = BPF_CORE_READ(so, sk);
 	if (!sk)
 		return 0;
-	family = sk->__sk_common.skc_family;
-	if ((family != AF_INET && family != AF_INET6) || sk->sk_type != SOCK_STREAM || sk->sk_protocol != IPPROTO_TCP)
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	r.state = sk->__sk_common.skc_state;
-	if (r.state == TCP_LISTEN || !sk->__sk_common.skc_dport)
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN || !BPF_CORE_READ(sk, __sk_common.skc_dport))
 		return 0;
-	t = plain(struct tcp_sock, sk);
-	for (i = 0; i < TRIES; i++) {
-		read_sequences(&r, t);
-		if (stands(&r, t) && r.state == sk->__sk_common.skc_state)
-			break;
-		r.state = sk->__sk_common.skc_state;
-	}
+	t = (void *)sk;
+	stands = read_standing(&r, t);
 	r.options = read_options(&r, sk, t);
-	if (i == TRIES)
+	if (!stands)
 		r.options |= TCP_UNSTABLE;
 	r.timestamp = timestamp(t);
 	ns = reader_pidns();
-	leader = plain(struct task_struct, task)->group_leader;
-	r.tgid = pid_in(leader->thread_pid, &ns);
+	owner = plain(struct task_struct, task);
+	r.tgid = pid_in(owner->group_leader->thread_pid, &ns);
 	r.fd = ctx->fd;
 	r.file = (__u64)file;
 	r.object = (__u64)sk;

@@ -202,3 +202,12 @@ func (r *run) onDuplicate(s loader.SeenTCP, f func(fd int) error) error {
 	}
 	return nil
 }
+
+// logLost says what of the tree's sockets the images do not hold.
+func (r *run) logLost() {
+	for _, f := range r.tree.Files {
+		if s, ok := f.Detail.(*fastcr.InetSocket); ok && !s.TCP() && s.QueuedPackets > 0 {
+			r.log.info("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
+		}
+	}
+}

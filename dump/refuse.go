@@ -117,18 +117,18 @@ func (r *refusal) checkSharedMemory(p, other *fastcr.Process) {
 	if p.PPID == other.PID && p.Threads[0].Vfork {
 		err.Reason = fmt.Sprintf("shares its memory with process %d, which waits for it to call exec (vfork)", other.PID)
 		err.Advice = "try again later"
-		r.found = append(r.found, vforkError{err})
+		r.found = append(r.found, passingError{err})
 		return
 	}
 	err.Reason = fmt.Sprintf("shares its memory with process %d (CLONE_VM without CLONE_THREAD)", other.PID)
 	r.found = append(r.found, err)
 }
 
-// vforkError is a refusal that the next look may not find.
-type vforkError struct{ *fastcr.RefusedError }
+// passingError is a refusal that the next look may not find.
+type passingError struct{ *fastcr.RefusedError }
 
-func (e vforkError) Is(target error) bool { return target == errChanged }
-func (e vforkError) Unwrap() error        { return e.RefusedError }
+func (e passingError) Is(target error) bool { return target == errChanged }
+func (e passingError) Unwrap() error        { return e.RefusedError }
 
 func (r *refusal) checkNamespaces(p *fastcr.Process) {
 	n, s := p.Namespaces, r.self

@@ -28,6 +28,41 @@ func TestTCPQueues(t *testing.T) {
 		Refused: []string{"fd 4", "fd 5", "TCP socket 127.0.0.1", "is a TCP connection", "--tcp-established", "--tcp-close"}})
 }
 
+// TestTCPStates catches connections while they begin and end.
+func TestTCPStates(t *testing.T) {
+	for _, part := range []string{"closing", "calling"} {
+		// A restore with nothing to hold the packets back sees the other end answer at once.
+		runCase(t, Case{Name: part, Source: "tcp", Args: []string{part}, DumpFlags: tcpFlags, RestoreFlags: tcpFlags, Once: true})
+	}
+}
+
+func TestTCPClose(t *testing.T) {
+	flags := []string{"--tcp-close"}
+	runCase(t, Case{Name: "closed", Source: "tcp", Args: []string{"closed"}, DumpFlags: flags, RestoreFlags: flags})
+}
+
+// TestTCPInFlight has a client that nobody has accepted.
+func TestTCPInFlight(t *testing.T) {
+	dial := func(t *testing.T, r *Run) {
+		port, err := os.ReadFile(filepath.Join(r.dir, "port"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", string(port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := []string{"--tcp-established", "--skip-in-flight"}
+	runCase(t, Case{Name: "left out", Source: "inet", Args: []string{"outside"}, Ready: dial, DumpFlags: flags, RestoreFlags: tcpFlags})
+	runCase(t, Case{Name: "not allowed", Source: "inet", Args: []string{"outside"}, Ready: dial, DumpFlags: tcpFlags,
+		Refused: []string{"fd 3", "TCP socket 127.0.0.1", "1 connections that nobody has accepted", "--skip-in-flight"}})
+}
+
 // talker is a client of the test's that has a server tell it back what it says, all the time.
 type talker struct {
 	conn  net.Conn

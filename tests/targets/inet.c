@@ -376,6 +376,27 @@ static void part_corked(void)
 	says(to, "half done", "corked");
 }
 
+/* part_outside: a client outside of the tree waits to be accepted. Its port is in the file "port". */
+static void part_outside(void)
+{
+	int l = bound(SOCK_STREAM, 0, "127.0.0.1", 0), out = open("port", O_WRONLY | O_CREAT | O_TRUNC, 0666), c;
+	struct address name = own(l);
+
+	MUST(!listen(l, 5));
+	dprintf(out, "%d", ntohs(name.v4.sin_port));
+	close(out);
+	ready();
+	await_check();
+	if (checked_live()) {
+		c = accept(l, 0, 0);
+		says(c, "hello", "who waited");
+		close(c);
+	}
+	CHECK(!fcntl(l, F_SETFL, O_NONBLOCK) && accept(l, 0, 0) < 0 && errno == EAGAIN, "somebody waits");
+	fcntl(l, F_SETFL, 0);
+	meet(l, name, "who came later");
+}
+
 /* part_waiting has a client that nobody accepts. */
 static void part_waiting(void)
 {
@@ -408,6 +429,8 @@ int main(int argc, char **argv)
 		part_group();
 	else if (!strcmp(part, "corked"))
 		part_corked();
+	else if (!strcmp(part, "outside"))
+		part_outside();
 	else if (!strcmp(part, "waiting"))
 		part_waiting();
 	else

@@ -2,6 +2,7 @@
 /* TCP connections, between sockets of the program or with a peer outside. The first argument names the part. */
 #include "target.h"
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -295,6 +296,166 @@ static void part_halves(void)
 	}
 }
 
+/* deaf has a socket see no packet any more; hear undoes that. */
+static void deaf(int fd)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog prog = { 1, &none };
+
+	MUST(!setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
+}
+
+static void hear(int fd)
+{
+	int unused = 0;
+
+	CHECK(!setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)), "the filter is gone: %s", strerror(errno));
+}
+
+static int state(int fd)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	MUST(!getsockopt(fd, SOL_TCP, TCP_INFO, &info, &n));
+	return info.tcpi_state;
+}
+
+static void reaches(int fd, int want, const char *what)
+{
+	for (int i = 0; state(fd) != want && i < 100; i++)
+		pause_ms(10);
+	if (state(fd) != want)
+		fail("%s: state %d instead of %d", what, state(fd), want);
+}
+
+/*
+ * part_closing: connections that were caught while they end, because an end that hears
+ * nothing does not answer. They end once it hears again.
+ */
+static void part_closing(void)
+{
+	static const struct {
+		const char *name;
+		int a, b; /* states of the ends */
+	} cases[] = {
+		{ "FIN_WAIT1", TCP_FIN_WAIT1, TCP_ESTABLISHED },
+		{ "CLOSING", TCP_CLOSING, TCP_FIN_WAIT1 },
+		{ "LAST_ACK", TCP_FIN_WAIT2, TCP_LAST_ACK },
+	};
+	struct pair p[3 * FAMILIES];
+	char what[60];
+	int i;
+
+	for (i = 0; i < 3 * FAMILIES; i++) {
+		p[i] = connected(locals[i % FAMILIES]);
+		put(&p[i], 0, 100);
+		put(&p[i], 1, 200);
+		pause_ms(5);
+		switch (i / FAMILIES) {
+		case 1:
+			deaf(p[i].fd[1]);
+			MUST(!shutdown(p[i].fd[0], SHUT_WR) && !shutdown(p[i].fd[1], SHUT_WR));
+			break;
+		case 0:
+			deaf(p[i].fd[1]);
+			put(&p[i], 0, 3000); /* not acknowledged, and a FIN behind it */
+			MUST(!shutdown(p[i].fd[0], SHUT_WR));
+			break;
+		case 2:
+			MUST(!shutdown(p[i].fd[0], SHUT_WR));
+			reaches(p[i].fd[1], TCP_CLOSE_WAIT, "set-up");
+			reaches(p[i].fd[0], TCP_FIN_WAIT2, "set-up");
+			deaf(p[i].fd[0]);
+			MUST(!shutdown(p[i].fd[1], SHUT_WR));
+		}
+		reaches(p[i].fd[0], cases[i / FAMILIES].a, "set-up");
+		reaches(p[i].fd[1], cases[i / FAMILIES].b, "set-up");
+	}
+	MUST(!target_failed);
+	ready();
+	await_check();
+	for (i = 0; i < 3 * FAMILIES; i++) {
+		snprintf(what, sizeof(what), "%s, %s", locals[i % FAMILIES], cases[i / FAMILIES].name);
+		CHECK(state(p[i].fd[0]) == cases[i / FAMILIES].a && state(p[i].fd[1]) == cases[i / FAMILIES].b, "%s: states %d and %d", what,
+		      state(p[i].fd[0]), state(p[i].fd[1]));
+		hear(p[i].fd[i / FAMILIES != 2]);
+	}
+	for (i = 0; i < 3 * FAMILIES; i++) {
+		snprintf(what, sizeof(what), "%s, %s", locals[i % FAMILIES], cases[i / FAMILIES].name);
+		drain(&p[i], 0, what);
+		ended(p[i].fd[1], what);
+		drain(&p[i], 1, what);
+		if (i / FAMILIES == 0) {
+			put(&p[i], 1, 30);
+			drain(&p[i], 1, what);
+			MUST(!shutdown(p[i].fd[1], SHUT_WR));
+		}
+		ended(p[i].fd[0], what);
+		forget(&p[i]);
+	}
+}
+
+/* part_calling: connections that are not made yet, because who calls does not hear the answer. */
+static void part_calling(void)
+{
+	int l[FAMILIES], c[FAMILIES], i;
+	struct sockaddr_in6 a, unused;
+	socklen_t n, m;
+
+	for (i = 0; i < FAMILIES; i++) {
+		l[i] = listener(locals[i], &a, &n);
+		c[i] = socket_at(locals[i], &unused, &m);
+		deaf(c[i]);
+		MUST(!fcntl(c[i], F_SETFL, O_NONBLOCK));
+		MUST(connect(c[i], (void *)&a, n) < 0 && errno == EINPROGRESS && state(c[i]) == TCP_SYN_SENT);
+	}
+	ready();
+	await_check();
+	for (i = 0; i < FAMILIES; i++) {
+		struct pair p = { .fd = { c[i], -1 } };
+		struct pollfd in = { .fd = l[i], .events = POLLIN };
+
+		CHECK(state(c[i]) == TCP_SYN_SENT, "%s: state %d", locals[i], state(c[i]));
+		hear(c[i]);
+		CHECK(poll(&in, 1, 20000) == 1, "%s: nobody calls", locals[i]);
+		p.fd[1] = accept4(l[i], 0, 0, SOCK_NONBLOCK);
+		CHECK(p.fd[1] >= 0, "%s: accept: %s", locals[i], strerror(errno));
+		fcntl(c[i], F_SETFL, 0);
+		fcntl(p.fd[1], F_SETFL, 0);
+		if (p.fd[1] >= 0)
+			goes_on(&p, locals[i]);
+		forget(&p);
+	}
+}
+
+/* part_closed: dumped with --tcp-close, the sockets are there and their connections are not. */
+static void part_closed(void)
+{
+	struct pair p = connected(locals[0]), h = connected(locals[1]);
+	struct sockaddr_in6 a;
+	socklen_t n;
+	int l = listener(locals[0], &a, &n);
+	char c;
+
+	put(&p, 0, 10);
+	MUST(!shutdown(h.fd[0], SHUT_WR));
+	set(p.fd[0], SOL_TCP, TCP_NODELAY, 1);
+	ready();
+	await_check();
+	close(l);
+	if (checked_live()) {
+		goes_on(&p, "closed, but alive");
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		CHECK(recv(p.fd[i], &c, 1, MSG_DONTWAIT) == 0, "end %d reads: %s", i, strerror(errno));
+		CHECK(send(p.fd[i], "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE, "end %d writes: %s", i, strerror(errno));
+		CHECK(state(p.fd[i]) == TCP_CLOSE && state(h.fd[i]) == TCP_CLOSE, "states %d %d", state(p.fd[i]), state(h.fd[i]));
+	}
+	CHECK(option(p.fd[0], SOL_TCP, TCP_NODELAY) == 1, "TCP_NODELAY");
+}
+
 /* part_urgent has a byte of urgent data waiting. */
 static void part_urgent(void)
 {
@@ -353,6 +514,12 @@ int main(int argc, char **argv)
 		part_full();
 	else if (!strcmp(part, "halves"))
 		part_halves();
+	else if (!strcmp(part, "closing"))
+		part_closing();
+	else if (!strcmp(part, "calling"))
+		part_calling();
+	else if (!strcmp(part, "closed"))
+		part_closed();
 	else if (!strcmp(part, "urgent"))
 		part_urgent();
 	else if (!strcmp(part, "server"))
