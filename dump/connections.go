@@ -207,7 +207,7 @@ func (r *run) onDuplicate(s loader.SeenTCP, f func(fd int) error) error {
 func (r *run) logLost() {
 	for _, f := range r.tree.Files {
 		if s, ok := f.Detail.(*fastcr.InetSocket); ok && !s.TCP() && s.QueuedPackets > 0 {
-			r.log.info("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
+			r.log.warn("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
 		}
 	}
 }
