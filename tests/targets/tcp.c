@@ -168,8 +168,11 @@ static void set(int fd, int level, int name, int v)
 	MUST(!setsockopt(fd, level, name, &v, sizeof(v)));
 }
 
-/* part_queued: empty ones, and bytes that wait at either end. Options are those of connections too. */
-static void part_queued(void)
+/*
+ * part_queued: empty ones, ones with bytes that wait at either end and with options, and, of 3 kinds,
+ * ones with bytes that are held back to be sent with others.
+ */
+static void part_queued(int kinds)
 {
 	struct pair p[FAMILIES * 3];
 	struct tcp_info was[FAMILIES * 3], is;
@@ -177,7 +180,7 @@ static void part_queued(void)
 	char what[60];
 	int i;
 
-	for (i = 0; i < FAMILIES * 3; i++) {
+	for (i = 0; i < FAMILIES * kinds; i++) {
 		p[i] = connected(locals[i % FAMILIES]);
 		if (i / FAMILIES == 1) {
 			put(&p[i], 0, 10);
@@ -196,7 +199,7 @@ static void part_queued(void)
 	}
 	ready();
 	await_check();
-	for (i = 0; i < FAMILIES * 3; i++) {
+	for (i = 0; i < FAMILIES * kinds; i++) {
 		snprintf(what, sizeof(what), "%s, %d", locals[i % FAMILIES], i / FAMILIES);
 		MUST(!getsockopt(p[i].fd[0], SOL_TCP, TCP_INFO, &is, &n));
 		CHECK(is.tcpi_options == was[i].tcpi_options && is.tcpi_snd_wscale == was[i].tcpi_snd_wscale && is.tcpi_rcv_wscale == was[i].tcpi_rcv_wscale,
@@ -509,7 +512,9 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!strcmp(part, "queued"))
-		part_queued();
+		part_queued(2);
+	else if (!strcmp(part, "corked"))
+		part_queued(3);
 	else if (!strcmp(part, "full"))
 		part_full();
 	else if (!strcmp(part, "halves"))
