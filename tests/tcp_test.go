@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -116,8 +117,9 @@ func (k *talker) say() {
 
 func (k *talker) hear() {
 	var b [word]byte
+	in := bufio.NewReaderSize(k.conn, 1<<16)
 	for want := uint64(0); ; want++ {
-		if _, err := io.ReadFull(k.conn, b[:]); err != nil {
+		if _, err := io.ReadFull(in, b[:]); err != nil {
 			k.fail("the client reads", err)
 			return
 		}
