@@ -129,7 +129,7 @@ func TestReportStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := out.String()
-	if n := strings.Count(page, "<svg"); n != 2 {
+	if n := strings.Count(page, "<svg"); n != 3 {
 		t.Errorf("%d plots", n)
 	}
 	if !strings.Contains(page, "has a &lt;socket&gt;") {

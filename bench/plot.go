@@ -79,10 +79,13 @@ func (r *Results) pointTicks(sweep string) plot.ConstantTicks {
 // stages in the order in which they follow each other.
 var stages = []string{"prepare", "freeze", "collect", "copy", "thaw", "encode", "sync"}
 
-// plotStages draws, for each workload, the shares of a dumper's stages as stacked bars.
-func (r *Results) plotStages(dumper string) (template.HTML, error) {
+// frozenStages are those in which the target stands still.
+var frozenStages = []string{"freeze", "collect", "copy", "thaw"}
+
+// plotStages draws, for each workload, the shares of some of a dumper's stages as stacked bars.
+func (r *Results) plotStages(dumper string, stages []string, of string) (template.HTML, error) {
 	p := plot.New()
-	p.Y.Label.Text, p.Y.Min, p.Y.Max = "share of the whole command, %", 0, 100
+	p.Y.Label.Text, p.Y.Min, p.Y.Max = "share of "+of+", %", 0, 100
 	p.Legend.Top = true
 	var names []string
 	values := make([]plotter.Values, len(stages))

@@ -46,10 +46,17 @@ func (r *Results) Report(w io.Writer) error {
 			}
 		}
 	}
-	if svg, err := r.plotStages(r.Plan.Dumpers[0]); err != nil {
-		return fmt.Errorf("plot of stages: %w", err)
-	} else if svg != "" {
-		page.Plots = append(page.Plots, reportPlot{"Where " + r.Plan.Dumpers[0] + "'s time goes", svg})
+	for _, part := range []struct {
+		stages []string
+		of     string
+	}{{frozenStages, "the frozen time"}, {stages, "the whole command"}} {
+		svg, err := r.plotStages(r.Plan.Dumpers[0], part.stages, part.of)
+		if err != nil {
+			return fmt.Errorf("plot of stages: %w", err)
+		}
+		if svg != "" {
+			page.Plots = append(page.Plots, reportPlot{"Stages of " + part.of + ", " + r.Plan.Dumpers[0], svg})
+		}
 	}
 	page.Rows = r.reportRows()
 	var buf bytes.Buffer

@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +105,45 @@ func TestAServerThatIsNotHereIsARow(t *testing.T) {
 	}
 	if why := r.res.WhyNot("redis", "b"); why != "not possible: redis-server is not installed: scripts/setup-bench-servers installs it" {
 		t.Errorf("%q", why)
+	}
+}
+
+// TestReportOfServers has a timeline and the tails, of all rounds, beside the table of answers.
+func TestReportOfServers(t *testing.T) {
+	r := fabricated(1)
+	r.Workloads = append(r.Workloads, WorkloadInfo{Name: "redis", Sweep: "servers"})
+	for round := range 2 {
+		var points []openloop.Point
+		for ms := range 300 {
+			points = append(points, openloop.Point{At: time.Duration(ms) * time.Millisecond, Latency: time.Duration(ms*round+1) * time.Millisecond})
+		}
+		at := func(from, to time.Duration) Latency {
+			return latencies(points, from*time.Millisecond, to*time.Millisecond)
+		}
+		r.add(Sample{Workload: "redis", Dumper: "criu", Round: round + 1, Frozen: 1, Began: 100000, Timeline: timeline(points, 300*time.Millisecond),
+			Latency: map[string]Latency{"before": at(0, 100), "during": at(100, 200), "after": at(200, 300)}})
+	}
+	h, err := r.during("redis", "criu")
+	if err != nil || h.TotalCount() != 200 || h.Max() < 199000 || h.Max() > 201000 || h.Min() > 1001 {
+		t.Errorf("%d requests, %v", h.TotalCount(), err)
+	}
+	var page, table bytes.Buffer
+	if err := errors.Join(r.Report(&page), r.Table(&table, true)); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(page.String(), "<svg"); n != 5 {
+		t.Errorf("%d plots", n)
+	}
+	for _, want := range []string{"redis: latency around a checkpoint", "redis: latency tails during it", "99 %"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if !strings.Contains(table.String(), "| redis | criu | during the dump |") {
+		t.Errorf("no answers in\n%s", table.String())
+	}
+	r.Samples[len(r.Samples)-1].Latency["during"] = Latency{Requests: 1, Histogram: "nonsense"}
+	if err := r.Report(&page); err == nil {
+		t.Error("a broken histogram is drawn")
 	}
 }
