@@ -91,6 +91,35 @@ func (r *run) askConnections() error {
 	if err := r.session.ReadTCP(); err != nil {
 		return err
 	}
+	if r.packets.brief && r.unacknowledged() {
+		if err := r.packets.lockBriefly(); err != nil {
+			return err
+		}
+		if err := r.session.ReadTCP(); err != nil {
+			return err
+		}
+	}
+	if err := r.askQueues(); err != nil {
+		return err
+	}
+	if r.packets.brief {
+		return r.packets.unlock()
+	}
+	return nil
+}
+
+// unacknowledged tells whether a connection has sent, or is to send, what its peer has not acknowledged.
+func (r *run) unacknowledged() (has bool) {
+	_ = r.session.EachTCP(func(s loader.SeenTCP) error {
+		has = has || s.State.Unacked() > 0
+		return nil
+	})
+	return has
+}
+
+// askQueues asks every connection that was read for what waits in it.
+func (r *run) askQueues() error {
+	c := &r.contents.tcp
 	return r.session.EachTCP(func(s loader.SeenTCP) error {
 		if _, ok := c.queues[s.Object]; ok {
 			return nil

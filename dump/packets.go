@@ -15,6 +15,7 @@ import (
 type packets struct {
 	lock  *netlock.Lock // nil: there is nothing to lock
 	conns []netlock.Conn
+	brief bool // it is on only while bytes that are not acknowledged are read: the tree goes on
 	kept  bool // the lock stands for the restore, until the tree is known to live
 }
 
@@ -30,6 +31,7 @@ func (r *run) preparePackets() error {
 		return nil
 	}
 	p := &r.packets
+	p.brief = !r.opts.kills()
 	p.conns = r.look.Connections()
 	var err error
 	p.lock, err = netlock.Prepare(netlock.Options{Method: r.opts.networkLock, RunID: r.runID, Conns: p.conns, Kept: r.opts.kills()})
@@ -57,7 +59,7 @@ func isTCP(f *fastcr.File) bool {
 // lockKnown is called in the freeze, with the connections of the look before the sockets' state
 // is read, so that it does not change any more.
 func (p *packets) lockKnown() error {
-	if p.lock == nil {
+	if p.lock == nil || p.brief {
 		return nil
 	}
 	return p.lock.Lock(nil)
@@ -74,6 +76,9 @@ func (r *run) lockPackets() error {
 	if err != nil || len(p.conns) == 0 {
 		return err
 	}
+	if p.lock != nil && p.brief {
+		return nil
+	}
 	if p.lock == nil {
 		return fmt.Errorf("the tree has %d TCP connections, it had no TCP socket: it %w", len(p.conns), errChanged)
 	}
@@ -83,6 +88,17 @@ func (r *run) lockPackets() error {
 		return err
 	}
 	return nil
+}
+
+// lockBriefly locks the connections of a tree that goes on, because the bytes that one of them
+// has to be acknowledged are to be read. What a peer sends meanwhile it has to send again, after
+// 200 ms as a rule: a connection with nothing to be acknowledged is read without a lock. What
+// comes in meanwhile only lengthens its queue, of which as much is read as was there.
+func (p *packets) lockBriefly() error {
+	if !p.brief {
+		return nil
+	}
+	return p.lock.Lock(p.conns)
 }
 
 // unlock lets packets pass, of a tree that goes on.

@@ -43,6 +43,14 @@ func isAsBefore(t *testing.T, r *Run, what string) {
 	if r.ended() {
 		t.Fatalf("%s: the target has ended: %s", what, r.describeEnd())
 	}
+	// The next fastcr wants it to be in nobody's cgroup.
+	held := func() bool {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", r.pid))
+		return strings.Contains(string(b), "/fastcr.")
+	}
+	if !eventually(10*time.Second, func() bool { return !held() }) {
+		t.Errorf("%s: the target is still held", what)
+	}
 }
 
 // TestSignalsAtAnyStage ends fastcr by a signal sooner or later. Either the dump has

@@ -38,8 +38,8 @@ func configFiles(getenv func(string) string, named string, noDefault bool) (file
 // applyConfig sets the flags that a file names.
 func applyConfig(f *pflag.FlagSet, file string) error {
 	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) && strings.HasSuffix(file, userConfig) {
+		return nil // $HOME may be somebody else's
 	}
 	if err != nil {
 		return fmt.Errorf("read configuration file: %w", err)
