@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/freeze"
 	"github.com/fastcr/fastcr/netlock"
 )
 
@@ -44,11 +45,11 @@ func (r *run) preparePackets() error {
 	r.closeLater(p.close)
 	r.log.info("netlock", "%d TCP connections, --network-lock %s", len(p.conns), r.opts.networkLock)
 	p.conns = slices.Grow(p.conns[:0], 2*len(p.conns)+64)
-	id, err := p.lock.SwitchMap()
+	off, err := p.lock.Off()
 	if err != nil {
 		return err
 	}
-	return r.hold.GuardPackets(p.lock.LastWords(), id)
+	return r.hold.GuardPackets(freeze.PacketGuard{LastWords: p.lock.LastWords(), SwitchMap: off.Map, Socket: off.Socket, Off: off.Message})
 }
 
 func isTCP(f *fastcr.File) bool {

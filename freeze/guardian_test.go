@@ -40,7 +40,7 @@ func hold(verb string) {
 	if stage == "frozen" || stage == "partial" {
 		fail(h.Freeze())
 	}
-	if stage == "locked" || stage == "kept" || stage == "killed" {
+	if stage == "locked" || stage == "table" || stage == "kept" || stage == "killed" {
 		fail(lockPackets(h, stage))
 	}
 	if stage == "repair" {

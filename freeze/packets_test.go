@@ -24,21 +24,25 @@ func lockPackets(h *Hold, stage string) error {
 	var local, remote, run string
 	fmt.Sscan(os.Getenv(connOfHolder), &local, &remote, &run)
 	conns := []netlock.Conn{{Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote)}}
-	l, err := netlock.Prepare(netlock.Options{RunID: run, Kept: true})
+	o := netlock.Options{RunID: run, Kept: true}
+	if stage == "table" {
+		o.Method = netlock.Nftables
+	}
+	l, err := netlock.Prepare(o)
 	if err != nil {
 		return err
 	}
-	id, err := l.SwitchMap()
+	off, err := l.Off()
 	if err != nil {
 		return err
 	}
-	if err := h.GuardPackets(l.LastWords(), id); err != nil {
+	if err := h.GuardPackets(PacketGuard{l.LastWords(), off.Map, off.Socket, off.Message}); err != nil {
 		return err
 	}
 	if err := h.Freeze(); err != nil {
 		return err
 	}
-	if err := l.Lock(conns); err != nil || stage == "locked" {
+	if err := l.Lock(conns); err != nil || stage != "kept" && stage != "killed" {
 		return err
 	}
 	if err := l.Keep(); err != nil || stage == "kept" {
@@ -100,7 +104,7 @@ const (
 
 // TestLockIsLiftedWhileItsHolderIsStopped: a stopped holder's tree runs, so its packets pass.
 func TestLockIsLiftedWhileItsHolderIsStopped(t *testing.T) {
-	for _, stage := range []string{"locked", "kept"} {
+	for _, stage := range []string{"locked", "table", "kept"} {
 		t.Run(stage, func(t *testing.T) {
 			p := start(t, "busy", "1")
 			peer, table := lockedPair(t)

@@ -43,10 +43,14 @@ func (p *programs) add(conns []Conn) error {
 	return p.lock.Add(p.keys)
 }
 
-func (p *programs) turn(on bool) error         { return p.lock.Switch(on) }
-func (p *programs) switchMap() (uint32, error) { return p.lock.SwitchMap() }
-func (p *programs) close()                     { p.lock.Close() }
-func (p *programs) String() string             { return "BPF programs at " + p.at }
+func (p *programs) turn(on bool) error { return p.lock.Switch(on) }
+func (p *programs) close()             { p.lock.Close() }
+func (p *programs) String() string     { return "BPF programs at " + p.at }
+
+func (p *programs) off() (o Off, err error) {
+	o.Map, err = p.lock.SwitchMap()
+	return o, err
+}
 
 // cgroup2 is where the v2 hierarchy is mounted, as high as it can be seen.
 func cgroup2() (string, error) {

@@ -1,10 +1,8 @@
 package netlock
 
 import (
-	"errors"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,17 +85,7 @@ func (k *keptTable) drop() error {
 func (k *keptTable) method() uint32 { return imageNftables }
 func (k *keptTable) String() string { return "an nftables table" }
 
-// lastWords is drop as one message, whose answer nobody reads.
+// lastWords is drop as one message.
 func (k *keptTable) lastWords() []byte {
-	var words []byte
-	for _, m := range batch(tableMessage(unix.NFT_MSG_DELTABLE, 0, k.name, 0)) {
-		m.Header.Flags &^= netlink.Acknowledge
-		m.Header.Length = uint32(unix.NLMSG_HDRLEN + len(m.Data))
-		b, err := m.MarshalBinary()
-		if err != nil {
-			panic(errors.Join(errors.New("netlink message"), err))
-		}
-		words = append(words, b...)
-	}
-	return words
+	return oneWay(tableMessage(unix.NFT_MSG_DELTABLE, 0, k.name, 0))
 }

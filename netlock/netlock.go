@@ -63,7 +63,7 @@ type Options struct {
 type holder interface {
 	add(conns []Conn) error
 	turn(on bool) error
-	switchMap() (uint32, error)
+	off() (Off, error)
 	close()
 	String() string
 }
@@ -220,13 +220,20 @@ func (l *Lock) LastWords() []byte {
 	return l.keeper.lastWords()
 }
 
-// SwitchMap is the number of a BPF map whose value 0 at key 0 is Unlock, for a process that looks
-// after this one. 0: there is none.
-func (l *Lock) SwitchMap() (uint32, error) {
+// Off is what Unlock does, for a process that looks after this one: 0 is written at key 0 of a
+// BPF map, or a message to a netfilter netlink socket of this process.
+type Off struct {
+	Map     uint32 // its number; 0: none
+	Socket  int    // a descriptor
+	Message []byte // nil: none
+}
+
+// Off tells how the lock is lifted from outside.
+func (l *Lock) Off() (Off, error) {
 	if l.holder == nil {
-		return 0, nil
+		return Off{}, nil
 	}
-	return l.holder.switchMap()
+	return l.holder.off()
 }
 
 // ImageMethod is inventory_entry.network_lock_method: who removes what Keep leaves. Nil is

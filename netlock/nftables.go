@@ -165,10 +165,14 @@ func (r *ruleset) exchange(m netlink.Message) error {
 
 // tableMessage is NFT_MSG_NEWTABLE or NFT_MSG_DELTABLE of an inet table.
 func tableMessage(kind int, flags netlink.HeaderFlags, name string, tableFlags uint32) netlink.Message {
-	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{
+	return message(kind, flags, []netlink.Attribute{
 		{Type: unix.NFTA_TABLE_NAME, Data: []byte(name + "\x00")},
 		{Type: unix.NFTA_TABLE_FLAGS, Data: binary.BigEndian.AppendUint32(nil, tableFlags)},
 	})
+}
+
+func message(kind int, flags netlink.HeaderFlags, list []netlink.Attribute) netlink.Message {
+	attrs, err := netlink.MarshalAttributes(list)
 	if err != nil {
 		panic(err) // a name longer than 64 KiB
 	}
@@ -179,6 +183,20 @@ func tableMessage(kind int, flags netlink.HeaderFlags, name string, tableFlags u
 		},
 		Data: append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attrs...),
 	}
+}
+
+// oneWay is a batch of one message, whose answer nobody reads.
+func oneWay(m netlink.Message) (b []byte) {
+	for _, m := range batch(m) {
+		m.Header.Flags &^= netlink.Acknowledge
+		m.Header.Length = uint32(unix.NLMSG_HDRLEN + len(m.Data))
+		text, err := m.MarshalBinary()
+		if err != nil {
+			panic(err) // a length that is wrong
+		}
+		b = append(b, text...)
+	}
+	return b
 }
 
 // batch puts a message between the marks that nf_tables wants.

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // table is a holder of nftables: a table that goes with its socket.
@@ -62,8 +64,21 @@ func (t *table) turn(on bool) error {
 	return t.rules.conn.Flush()
 }
 
-// switchMap is none: nobody but the socket's owner may change the table.
-func (t *table) switchMap() (uint32, error) { return 0, nil }
+// off empties the set of protocols, which only the table's socket may do.
+func (t *table) off() (o Off, err error) {
+	raw, err := t.rules.socket.SyscallConn()
+	if err != nil {
+		return o, err
+	}
+	if err := raw.Control(func(fd uintptr) { o.Socket = int(fd) }); err != nil {
+		return o, err
+	}
+	o.Message = oneWay(message(unix.NFT_MSG_DELSETELEM, 0, []netlink.Attribute{
+		{Type: unix.NFTA_SET_ELEM_LIST_TABLE, Data: []byte(t.rules.table.Name + "\x00")},
+		{Type: unix.NFTA_SET_ELEM_LIST_SET, Data: []byte(t.rules.on.Name + "\x00")},
+	}))
+	return o, nil
+}
 
 func (t *table) close() { t.rules.close() }
 

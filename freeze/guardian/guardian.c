@@ -15,6 +15,8 @@
  *                  lock of network packets that would outlive fastcr
  *   "\0M" ID       the number (__u32) of a BPF map, whose value 0 at key 0 lifts a lock of
  *                  network packets that goes with fastcr
+ *   "\0N" FD MESSAGE  the number (__u32) of fastcr's descriptor of a netfilter netlink socket, and a
+ *                  message for it that lifts a lock that goes with it
  *   "\0R" FD        the number (__u32) of fastcr's descriptor of a file, struct repairs: sockets
  *                  of the tree that are in TCP's repair mode, and useless to their owner
  * Each is answered by a byte: 1 noted, 0 no room.
@@ -46,7 +48,9 @@ static size_t used;
 /* The lock of network packets that outlives fastcr, and the one that does not. */
 static char words[512];
 static size_t words_used;
-static int lock_map = -1;
+static int lock_map = -1, lock_socket = -1;
+static char lock_off[512];
+static size_t lock_off_used;
 
 /*
  * What fastcr writes while it goes on: count slots, of which those with a pid are sockets in
@@ -178,6 +182,14 @@ static int note_other(const char *message, size_t n)
 		copy((char *)&attr.map_id, message, sizeof(attr.map_id));
 		lock_map = sys_bpf(BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr));
 		return lock_map >= 0;
+	case 'N':
+		if (n - 1 < sizeof(fd) || n - 1 > sizeof(fd) + sizeof(lock_off) || lock_socket >= 0)
+			return 0;
+		copy((char *)&fd, message, sizeof(fd));
+		lock_off_used = n - 1 - sizeof(fd);
+		copy(lock_off, message + sizeof(fd), lock_off_used);
+		lock_socket = sys_pidfd_getfd(PIDFD, fd);
+		return lock_socket >= 0;
 	case 'R':
 		if (n - 1 != sizeof(fd) || repairs)
 			return 0;
@@ -210,6 +222,8 @@ static void lift(void)
 	attr.key = attr.value = (long)&zero;
 	if (lock_map >= 0)
 		sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
+	if (lock_socket >= 0)
+		sys_write(lock_socket, lock_off, lock_off_used);
 }
 
 /* move writes one pid to a cgroup.procs. A task that has ended need not move. */
@@ -397,6 +411,8 @@ static int rescue(void)
 	int code = 0, fd;
 	char *at, *origin;
 
+	if (lock_socket >= 0)
+		sys_close(lock_socket); /* the last one: the lock goes */
 	mend_living();
 	for (at = list; at < list + used; at = origin + length(origin) + 1) {
 		origin = at + length(at) + 1;
