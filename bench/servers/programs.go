@@ -41,8 +41,15 @@ func interpreted(name string, rate float64, mib int, source string, line ...stri
 var (
 	javaServer  = interpreted("java", 1000, 256, "Server.java", "java", "-Xmx1g", "-Dsun.net.httpserver.nodelay=true")
 	nodeServer  = interpreted("node", 1000, 256, "server.js", "node")
-	numpyServer = interpreted("numpy", 300, 256, "server.py", "/usr/bin/python3") // the one that the packages are for
+	numpyServer = withLibrary(interpreted("numpy", 300, 256, "server.py", "/usr/bin/python3"), // the one that the packages are for
+		"/usr/bin/python3", "-c", "import numpy")
 )
+
+// withLibrary is s, which needs what makes a command succeed.
+func withLibrary(s *Server, command ...string) *Server {
+	s.library = command
+	return s
+}
 
 // goServer is this very program, as "fastcr-bench serve".
 var goServer = &Server{

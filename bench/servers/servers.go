@@ -27,6 +27,7 @@ type Server struct {
 	MiB     int     // of data
 
 	programs []string // that have to be installed
+	library  []string // a command that fails if a library of theirs is not
 	command  func(*Instance) (*exec.Cmd, error)
 	fill     func(context.Context, *Instance) error
 	client   func(*Instance, int) (openloop.Client, error)
@@ -74,6 +75,9 @@ func (s *Server) Missing() string {
 		if _, err := lookPath(p); err != nil {
 			return fmt.Sprintf("%s is not installed: scripts/setup-bench-servers installs it", p)
 		}
+	}
+	if len(s.library) > 0 && exec.Command(s.library[0], s.library[1:]...).Run() != nil {
+		return fmt.Sprintf("%q fails: scripts/setup-bench-servers installs what is missing", strings.Join(s.library, " "))
 	}
 	return ""
 }
