@@ -7,14 +7,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/freeze"
 )
 
 // cgroupProps are the properties that criu keeps, by controller, in the order in
@@ -70,9 +71,9 @@ func readCgroupDirs(sets [][]fastcr.Cgroup, o *Options) (map[string][]fastcr.Cgr
 	if len(paths) == 0 {
 		return dirs, nil
 	}
-	info, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read mountinfo: %w", err)
 	}
 	for controllers, list := range paths {
 		// The cgroups above first: they bring those below with them.
@@ -81,7 +82,7 @@ func readCgroupDirs(sets [][]fastcr.Cgroup, o *Options) (map[string][]fastcr.Cgr
 			if slices.ContainsFunc(list[:i], func(above string) bool { return strings.HasPrefix(path, above+"/") }) {
 				continue
 			}
-			at, ok := findCgroup(string(info), controllers, path)
+			at, ok := findCgroup(mounts, controllers, path)
 			if o.CgroupYard != "" {
 				yard := filepath.Join(o.inWorkDir(o.CgroupYard), yardName(controllers))
 				if _, err := os.Stat(yard); err != nil {
@@ -136,37 +137,32 @@ func yardName(controllers string) string {
 }
 
 // findCgroup is the directory that shows a cgroup of a hierarchy.
-func findCgroup(mountinfo, controllers, path string) (string, bool) {
-	for line := range strings.Lines(mountinfo) {
-		pre, post, _ := strings.Cut(line, " - ")
-		fields, fs := strings.Fields(pre), strings.Fields(post)
-		if len(fields) < 5 || len(fs) < 3 || !isHierarchy(fs[0], fs[2], controllers) {
+func findCgroup(mounts []*mountinfo.Info, controllers, path string) (string, bool) {
+	for _, m := range mounts {
+		if !isHierarchy(m, controllers) {
 			continue
 		}
-		rest, ok := strings.CutPrefix(path, strings.TrimSuffix(fields[3], "/"))
+		rest, ok := strings.CutPrefix(path, strings.TrimSuffix(m.Root, "/"))
 		if ok && (rest == "" || rest[0] == '/') {
-			return filepath.Join(fields[4], rest), true
+			return filepath.Join(m.Mountpoint, rest), true
 		}
 	}
 	return "", false
 }
 
 // isHierarchy compares a mount's type and options with the controllers' names.
-func isHierarchy(fstype, options, controllers string) bool {
+func isHierarchy(m *mountinfo.Info, controllers string) bool {
 	if controllers == "" {
-		return fstype == "cgroup2"
+		return m.FSType == "cgroup2"
 	}
-	have := strings.Split(options, ",")
+	have := strings.Split(m.VFSOptions, ",")
 	for c := range strings.SplitSeq(controllers, ",") {
 		if !slices.Contains(have, c) {
 			return false
 		}
 	}
-	return fstype == "cgroup"
+	return m.FSType == "cgroup"
 }
-
-// ownCgroup are the names of the cgroups that hold a tree during a dump.
-var ownCgroup = regexp.MustCompile(`^fastcr\.[0-9]+\.[0-9]+$`)
 
 func readCgroupDir(at, name string, props []string) (*fastcr.CgroupDir, error) {
 	var st unix.Stat_t
@@ -189,7 +185,7 @@ func readCgroupDir(at, name string, props []string) (*fastcr.CgroupDir, error) {
 		return nil, fmt.Errorf("read cgroup: %w", err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() || ownCgroup.MatchString(e.Name()) {
+		if !e.IsDir() || freeze.IsTemporary(e.Name()) {
 			continue
 		}
 		child, err := readCgroupDir(filepath.Join(at, e.Name()), e.Name(), props)

@@ -1,7 +1,10 @@
 package dump
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 const cgroupMounts = `31 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
@@ -11,6 +14,10 @@ const cgroupMounts = `31 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgro
 `
 
 func TestFindCgroup(t *testing.T) {
+	mounts, err := mountinfo.GetMountsFromReader(strings.NewReader(cgroupMounts), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ controllers, path, want string }{
 		{"", "/a/b", "/sys/fs/cgroup/unified/a/b"},
 		{"cpu,cpuacct", "/a", "/sys/fs/cgroup/cpu,cpuacct/a"},
@@ -20,7 +27,7 @@ func TestFindCgroup(t *testing.T) {
 		{"pids", "/party", ""},
 		{"memory", "/a", ""},
 	} {
-		if got, ok := findCgroup(cgroupMounts, tt.controllers, tt.path); got != tt.want || ok != (tt.want != "") {
+		if got, ok := findCgroup(mounts, tt.controllers, tt.path); got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s of %q: %q, want %q", tt.path, tt.controllers, got, tt.want)
 		}
 	}

@@ -82,7 +82,7 @@ func (h *Hold) claim(ctx context.Context, p process, deadline time.Time) error {
 	refuse := func(why error, advice string) error {
 		return &TargetError{PID: p.pid, Reason: why, Cgroup: p.cgroup, Advice: advice}
 	}
-	if isTemporary(p.cgroup) {
+	if IsTemporary(p.cgroup) {
 		return refuse(ErrHeld, "wait for it; if it was killed together with its guardian, move the processes to the cgroup above and remove this one")
 	}
 	dir, err := h.mounts.path(p.cgroup)

@@ -39,8 +39,8 @@ func temporaryGroup(name, origin string, root int) *group {
 	return &group{name: name, origin: origin, dir: origin + "/" + base, inside: path.Join(name, base), temporary: true}
 }
 
-// isTemporary tells whether a cgroup has a name that temporaryGroup gives.
-func isTemporary(cgroup string) bool {
+// IsTemporary tells whether a cgroup has the name of one that holds a tree during a dump.
+func IsTemporary(cgroup string) bool {
 	var pid, root int
 	base := path.Base(cgroup)
 	n, _ := fmt.Sscanf(base, "fastcr.%d.%d", &pid, &root)

@@ -3,12 +3,11 @@ package freeze
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,11 +26,11 @@ type mounts []mount
 // findMounts reads /proc/self/mountinfo. A mount that another one hides is no
 // cgroup2 file system any more when its directory is asked.
 func findMounts() (mounts, error) {
-	info, err := os.ReadFile("/proc/self/mountinfo")
+	infos, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup2"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read mountinfo: %w", err)
 	}
-	ms := slices.DeleteFunc(parseMountinfo(info), func(m mount) bool {
+	ms := slices.DeleteFunc(sortMounts(infos), func(m mount) bool {
 		var st unix.Statfs_t
 		return unix.Statfs(m.dir, &st) != nil || st.Type != unix.CGROUP2_SUPER_MAGIC
 	})
@@ -44,20 +43,10 @@ func findMounts() (mounts, error) {
 	return ms, nil
 }
 
-// parseMountinfo lists the cgroup2 mounts in /proc/PID/mountinfo: writable ones
-// first, then those that show most of the hierarchy.
-func parseMountinfo(info []byte) (ms mounts) {
-	for line := range bytes.Lines(info) {
-		pre, post, found := strings.Cut(string(line), " - ")
-		fields, fs := strings.Fields(pre), strings.Fields(post)
-		if !found || len(fields) < 6 || len(fs) < 1 || fs[0] != "cgroup2" {
-			continue
-		}
-		ms = append(ms, mount{
-			root:     unescape(fields[3]),
-			dir:      unescape(fields[4]),
-			readOnly: hasOption(fields[5], "ro") || len(fs) > 2 && hasOption(fs[2], "ro"),
-		})
+// sortMounts lists writable mounts first, then those that show most of the hierarchy.
+func sortMounts(infos []*mountinfo.Info) (ms mounts) {
+	for _, i := range infos {
+		ms = append(ms, mount{root: i.Root, dir: i.Mountpoint, readOnly: hasOption(i.Options, "ro") || hasOption(i.VFSOptions, "ro")})
 	}
 	slices.SortStableFunc(ms, func(a, b mount) int {
 		if a.readOnly != b.readOnly {
@@ -87,26 +76,6 @@ func depth(root string) (n int) {
 
 func hasOption(options, name string) bool {
 	return slices.Contains(strings.Split(options, ","), name)
-}
-
-// unescape undoes the kernel's octal escapes (\040 is a blank).
-func unescape(s string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(s, `\`)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		c, err := strconv.ParseUint(after[:min(3, len(after))], 8, 8)
-		if err != nil || len(after) < 3 {
-			b.WriteByte('\\')
-			s = after
-			continue
-		}
-		b.WriteByte(byte(c))
-		s = after[3:]
-	}
 }
 
 // path is the directory that shows a cgroup named as /proc/PID/cgroup names it.

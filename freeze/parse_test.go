@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 const hybrid = `30 22 0:27 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -12,7 +14,16 @@ const hybrid = `30 22 0:27 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=75
 40 30 0:37 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
 `
 
-func TestParseMountinfo(t *testing.T) {
+func parseMounts(t *testing.T, info string) mounts {
+	t.Helper()
+	infos, err := mountinfo.GetMountsFromReader(strings.NewReader(info), mountinfo.FSTypeFilter("cgroup2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sortMounts(infos)
+}
+
+func TestSortMounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		info string
 		want mounts
@@ -25,9 +36,8 @@ func TestParseMountinfo(t *testing.T) {
 			mounts{{dir: "/rw", root: "/a"}, {dir: "/ro", root: "/", readOnly: true}, {dir: "/sbro", root: "/", readOnly: true}}},
 		"above the namespace": {"1 2 0:28 / /in rw - cgroup2 none rw\n1 2 0:28 /../.. /above rw - cgroup2 none rw\n",
 			mounts{{dir: "/above", root: "/../.."}, {dir: "/in", root: "/"}}},
-		"cut short": {"1 2 0:28 / /sys", nil},
 	} {
-		if got := parseMountinfo([]byte(c.info)); !reflect.DeepEqual(got, c.want) {
+		if got := parseMounts(t, c.info); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
@@ -61,11 +71,11 @@ func TestMountPath(t *testing.T) {
 	}
 }
 
-func FuzzMountinfo(f *testing.F) {
-	f.Add([]byte(hybrid), "/a")
-	f.Add([]byte("1 2 0:28 /../.. /a\\134b\\0 rw - cgroup2 none rw\n"), "/../../x")
-	f.Fuzz(func(t *testing.T, info []byte, cgroup string) {
-		ms := parseMountinfo(info)
+func FuzzMountPath(f *testing.F) {
+	f.Add("/", "/sys/fs/cgroup", "/a")
+	f.Add("/../..", "/a\\b", "/../../x")
+	f.Fuzz(func(t *testing.T, root, point, cgroup string) {
+		ms := sortMounts([]*mountinfo.Info{{Root: root, Mountpoint: point}})
 		dir, err := ms.path(cgroup)
 		if err != nil {
 			return
@@ -137,11 +147,11 @@ func TestParsePids(t *testing.T) {
 }
 
 func TestTemporaryName(t *testing.T) {
-	if g := temporaryGroup("/a", "/m/a", 7); !isTemporary(g.inside) || g.dir != "/m"+g.inside {
+	if g := temporaryGroup("/a", "/m/a", 7); !IsTemporary(g.inside) || g.dir != "/m"+g.inside {
 		t.Fatalf("%+v", g)
 	}
 	for _, name := range []string{"/", "/fastcr", "/fastcr.1", "/fastcr.1.2/x", "/fastcr.1.2.slice", "/fastcr.01.2", "/xfastcr.1.2"} {
-		if isTemporary(name) {
+		if IsTemporary(name) {
 			t.Errorf("%s is taken for one of ours", name)
 		}
 	}

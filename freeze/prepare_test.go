@@ -289,7 +289,7 @@ func TestTreeThatIsNotCaught(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for _, pid := range listed(t, p.pid) {
-		if isTemporary(cgroupNamed(t, pid)) {
+		if IsTemporary(cgroupNamed(t, pid)) {
 			t.Fatalf("pid %d is left in %s", pid, cgroupNamed(t, pid))
 		}
 	}

@@ -1,10 +1,12 @@
 package netlock
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"slices"
+
+	"github.com/moby/sys/mountinfo"
 
 	"github.com/fastcr/fastcr/loader"
 )
@@ -54,29 +56,12 @@ func (p *programs) off() (o Off, err error) {
 
 // cgroup2 is where the v2 hierarchy is mounted, as high as it can be seen.
 func cgroup2() (string, error) {
-	info, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup2"))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read mountinfo: %w", err)
 	}
-	if dir := parseCgroup2(string(info)); dir != "" {
-		return dir, nil
+	if len(mounts) == 0 {
+		return "", fmt.Errorf("no cgroup v2 hierarchy is mounted: %w", errors.ErrUnsupported)
 	}
-	return "", fmt.Errorf("no cgroup v2 hierarchy is mounted: %w", errors.ErrUnsupported)
-}
-
-// parseCgroup2 reads mountinfo: id, parent, device, root, mount point, options, optional
-// fields, "-", type.
-func parseCgroup2(mountinfo string) string {
-	dir, shortest := "", 0
-	for line := range strings.Lines(mountinfo) {
-		before, after, _ := strings.Cut(line, " - ")
-		f := strings.Fields(before)
-		if len(f) < 6 || !strings.HasPrefix(after, "cgroup2 ") {
-			continue
-		}
-		if dir == "" || len(f[3]) < shortest {
-			dir, shortest = f[4], len(f[3])
-		}
-	}
-	return dir
+	return slices.MinFunc(mounts, func(a, b *mountinfo.Info) int { return cmp.Compare(len(a.Root), len(b.Root)) }).Mountpoint, nil
 }

@@ -331,19 +331,6 @@ func TestHeldAtTheTopmostCgroup(t *testing.T) {
 	}
 }
 
-func TestParseCgroup2(t *testing.T) {
-	const info = `25 1 0:22 / /sys rw shared:7 - sysfs sysfs rw
-30 25 0:26 /a/b /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw
-31 25 0:26 / /run/cg rw - cgroup2 cgroup2 rw
-`
-	if dir := parseCgroup2(info); dir != "/run/cg" {
-		t.Errorf("%q", dir)
-	}
-	if dir := parseCgroup2("25 1 0:22 / /sys rw - sysfs sysfs rw\nx\n"); dir != "" {
-		t.Errorf("%q", dir)
-	}
-}
-
 func TestKeptIptables(t *testing.T) {
 	needRoot(t)
 	for _, k := range kinds {

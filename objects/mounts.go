@@ -1,13 +1,10 @@
 package objects
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
@@ -26,49 +23,18 @@ type Mount struct {
 
 // ReadMounts reads the mounts that fastcr itself sees.
 func ReadMounts() (Mounts, error) {
-	info, err := os.ReadFile("/proc/self/mountinfo")
+	infos, err := mountinfo.GetMounts(nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read mountinfo: %w", err)
 	}
-	return parseMounts(info)
+	return newMounts(infos), nil
 }
 
-// parseMounts parses mountinfo (proc_pid_mountinfo(5)).
-func parseMounts(info []byte) (Mounts, error) {
-	var m Mounts
-	lines := bufio.NewScanner(bytes.NewReader(info))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) < 5 {
-			return nil, fmt.Errorf("mountinfo: line %q is too short", lines.Text())
-		}
-		major, minor, ok := strings.Cut(f[2], ":")
-		a, errA := strconv.ParseUint(major, 10, 12)
-		b, errB := strconv.ParseUint(minor, 10, 20)
-		id, errID := strconv.Atoi(f[0])
-		if !ok || errA != nil || errB != nil || errID != nil {
-			return nil, fmt.Errorf("mountinfo: %q is no device, or %q no mount's number", f[2], f[0])
-		}
-		m = append(m, Mount{ID: id, SDev: uint32(a<<20 | b), Root: unescape(f[3]), Point: unescape(f[4])})
+func newMounts(infos []*mountinfo.Info) (m Mounts) {
+	for _, i := range infos {
+		m = append(m, Mount{ID: i.ID, SDev: uint32(i.Major<<20 | i.Minor), Root: i.Root, Point: i.Mountpoint})
 	}
-	return m, lines.Err()
-}
-
-// unescape turns \040 and its like back into the characters that they stand for.
-func unescape(s string) string {
-	var out []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				out = append(out, byte(c))
-				i += 3
-				continue
-			}
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
+	return m
 }
 
 // paths are where a file system's path may be seen, the newest mount first.
