@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +20,9 @@ import (
 // in this binary and this kernel's release. Nothing in a pinned object belongs
 // to one run, so runs may share it at the same time.
 const defaultPinDir = "/run/fastcr/bpf"
+
+// pinsInTheMaking begins the name of pins until they are complete.
+const pinsInTheMaking = "new-"
 
 // errUntrusted is a pin directory that somebody other than root could write to.
 var errUntrusted = errors.New("not root's alone")
@@ -97,8 +103,12 @@ func isBPFFS(dir string) bool {
 	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.BPF_FS_MAGIC
 }
 
+// keptPins is how many builds' pins stay: two versions of fastcr that are used in
+// turn do not load anew each time.
+const keptPins = 4
+
 // pin leaves the loaded programs for later runs. They appear at once, under
-// their final name; pins of other builds go.
+// their final name; the oldest pins of other builds go.
 func (l *Loader) pin(dir string) error {
 	unlock, err := lockPins(dir)
 	if err != nil {
@@ -115,7 +125,7 @@ func (l *Loader) pin(dir string) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, fmt.Sprintf("new-%d", os.Getpid()))
+	tmp := filepath.Join(dir, fmt.Sprintf("%s%d", pinsInTheMaking, os.Getpid()))
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		return err
 	}
@@ -125,16 +135,33 @@ func (l *Loader) pin(dir string) error {
 			return err
 		}
 	}
-	old, err := os.ReadDir(dir)
+	if err := removeOldPins(dir, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(dir, key))
+}
+
+// removeOldPins makes room for one more build's pins, those at tmp, and removes what a
+// killed run began: the caller has the lock.
+func removeOldPins(dir, tmp string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range old {
-		if e.IsDir() && e.Name() != filepath.Base(tmp) { // the files are the kernel's own
-			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
+	made := map[string]time.Time{}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && e.IsDir() { // the files are the kernel's own
+			made[filepath.Join(dir, e.Name())] = info.ModTime()
 		}
 	}
-	return os.Rename(tmp, filepath.Join(dir, key))
+	delete(made, tmp)
+	newest := slices.SortedFunc(maps.Keys(made), func(a, b string) int { return made[b].Compare(made[a]) })
+	for i, path := range newest {
+		if i >= keptPins-1 || strings.HasPrefix(filepath.Base(path), pinsInTheMaking) {
+			_ = os.RemoveAll(path)
+		}
+	}
+	return nil
 }
 
 func (o *object) pin(path string) error {

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 // pinDir is a place for pins that is gone after the test.
@@ -191,33 +190,42 @@ func TestLoadWithoutPlaceForPins(t *testing.T) {
 	l.Close()
 }
 
-func TestPinReplacesOtherBuilds(t *testing.T) {
+// The pins of the builds that were made last stay; older ones and what a killed run began go.
+func TestPinsOfOtherBuilds(t *testing.T) {
 	dir := pinDir(t)
 	if err := makePinDir(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "of-another-build"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"build1", pinsInTheMaking + "1", "build2", "build3", "build4"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond) // the file system's clock ticks
 	}
 	l, err := Load(Options{pinDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !e.IsDir() })
 	key, err := pinKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 1 || entries[0].Name() != key {
-		t.Errorf("pins: %v, want %s", entries, key)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "of-another-build")); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("another build's pins: %v", err)
+	var left []string
+	for _, e := range entries {
+		if e.IsDir() {
+			left = append(left, e.Name())
+		}
+	}
+	slices.Sort(left)
+	want := []string{key, "build2", "build3", "build4"}
+	slices.Sort(want)
+	if !slices.Equal(left, want) {
+		t.Errorf("pins: %v, want %v", left, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,13 +83,21 @@ func walkCgroups(keep func(dir string) bool) []string {
 	var out []string
 	for _, m := range cgroup2Mounts() {
 		_ = filepath.WalkDir(m, func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.IsDir() && keep(path) {
+			if err == nil && d.IsDir() && !isOthers(path) && keep(path) {
 				out = append(out, path)
 			}
 			return nil
 		})
 	}
 	return out
+}
+
+// isOthers tells whether a fastcr that this run did not start holds its target in a cgroup:
+// fastcr.PID.TARGET, and all that we start is below us.
+func isOthers(dir string) bool {
+	var pid, target int
+	n, _ := fmt.Sscanf(filepath.Base(dir), "fastcr.%d.%d", &pid, &target)
+	return n == 2 && alive(pid) && !slices.Contains(tree(os.Getpid()), pid)
 }
 
 func fastcrCgroups() []string {
