@@ -56,6 +56,8 @@ type File struct {
 	Owner  FileOwner
 	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Fanotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
+	// InMessage says that a message of a unix socket has it too (SCM_RIGHTS).
+	InMessage bool
 	// Content is filled by package objects: what had to be asked of the object.
 	Content any
 }

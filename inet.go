@@ -117,6 +117,7 @@ type TCPState struct {
 	Timestamp, MSSClamp, SndWscale, RcvWscale           uint32
 	Done                                                bool // a FIN was received
 	Urgent                                              bool // urgent data waits
+	Refs                                                int  // references to its open file (f_count)
 }
 
 // finSent tells whether the end of the send queue may be a FIN.

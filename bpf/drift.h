@@ -512,6 +512,35 @@ static __always_inline void *timer_siginfo(void *timer)
 	return (void *)BPF_CORE_READ(p, sigq) + bpf_core_field_offset(struct sigqueue, info);
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct file___atomic {
+	struct {
+		__s64 counter;
+	} f_count;
+};
+
+struct file___ref {
+	struct {
+		struct {
+			__s64 counter;
+		} refcnt;
+	} f_ref;
+};
+
+#pragma clang attribute pop
+
+/* v6.13 (08ef26ea9ab3) made a file's count of references a file_ref_t, which is one less. */
+static __always_inline __u64 file_refs(void *file)
+{
+	struct file___ref *r = file;
+	struct file___atomic *a = file;
+
+	if (bpf_core_field_exists(r->f_ref))
+		return BPF_CORE_READ(r, f_ref.refcnt.counter) + 1;
+	return BPF_CORE_READ(a, f_count.counter);
+}
+
 struct rseq_registration {
 	__u64 ptr;
 	__u32 len, sig;

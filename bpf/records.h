@@ -596,6 +596,7 @@ enum tcp_option {
 struct tcp_rec {
 	struct rec_head head;
 	__u64 file, object; /* addresses of the file and of the sock */
+	__u64 refs; /* to the file */
 	__u32 tgid, fd;
 	__u32 state, options; /* enum tcp_option */
 	__u32 rcv_nxt, copied_seq, rcv_wnd, rcv_wup;

@@ -151,6 +151,7 @@ int dump_tcp(struct bpf_iter__task_file *ctx)
 	r.fd = ctx->fd;
 	r.file = (__u64)file;
 	r.object = (__u64)sk;
+	r.refs = file_refs(file) - 1; /* one is the iterator's */
 	emit_tcp_rec(seq, &r);
 	return 0;
 }

@@ -100,9 +100,11 @@ func (r *run) settleInFlight() {
 	}
 	for _, got := range c.flight.list {
 		f := c.flight.files[got.fd]
-		if known[f.ID] != nil {
+		if k := known[f.ID]; k != nil {
+			k.InMessage = true
 			continue
 		}
+		f.InMessage = true
 		known[f.ID] = f
 		r.tree.Files = append(r.tree.Files, f)
 		p := procs[got.by.pid]

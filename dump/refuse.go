@@ -48,6 +48,7 @@ type refusal struct {
 	unix   *images.UnixLinks
 	unseen bool // files in messages are not known yet
 	pids   map[int]bool
+	refs   map[*fastcr.File]int // see references
 	found  []error
 }
 

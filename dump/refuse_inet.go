@@ -39,6 +39,20 @@ func (r *refusal) checkInet(p *fastcr.Process, fd *fastcr.FD, s *fastcr.InetSock
 	}
 }
 
+// references is how many references of the tree's to an open file there are. A frozen tree has no others:
+// its threads have left their system calls.
+func (r *refusal) references(f *fastcr.File) int {
+	if r.refs == nil {
+		r.refs = map[*fastcr.File]int{}
+		for _, p := range r.tree.Processes {
+			for i := range p.Files {
+				r.refs[p.Files[i].File]++
+			}
+		}
+	}
+	return r.refs[f]
+}
+
 func (r *refusal) checkTCP(p *fastcr.Process, fd *fastcr.FD, s *fastcr.InetSocket, add func(reason, advice string)) {
 	switch {
 	case s.State == fastcr.StateListen:
@@ -56,6 +70,9 @@ func (r *refusal) checkTCP(p *fastcr.Process, fd *fastcr.FD, s *fastcr.InetSocke
 		add("is a TCP connection", "give --tcp-established to dump and restore, or --tcp-close: its socket is kept then, closed")
 	case s.Src.Addr().IsLinkLocalUnicast() && s.Src.Addr().Is6():
 		add("is a TCP connection of an address that means something on one link only, which no restore binds", "give --tcp-close")
+	case s.Conn != nil && !fd.File.InMessage && s.Conn.Refs > r.references(fd.File):
+		// Repair mode, and the restore's connection beside the old one, would be its ruin.
+		add("is a TCP connection that a process outside of the tree holds too", "dump the tree of the process that opened it, or give --tcp-close")
 	case s.Conn != nil && s.Conn.Urgent:
 		add("has urgent data (MSG_OOB) waiting, which the images do not hold", "let the program receive it, then dump again")
 	}

@@ -36,7 +36,7 @@ func tcpState(r *tcpTcpRec) *fastcr.TCPState {
 		State: r.State, Options: r.Options & tcpOptions, Done: r.Options&tcpDone != 0, Urgent: r.Options&tcpUrgent != 0,
 		RcvNxt: r.RcvNxt, CopiedSeq: r.CopiedSeq, RcvWnd: r.RcvWnd, RcvWup: r.RcvWup,
 		SndUna: r.SndUna, SndNxt: r.SndNxt, WriteSeq: r.WriteSeq, SndWl1: r.SndWl1, SndWnd: r.SndWnd, MaxWindow: r.MaxWindow,
-		Timestamp: r.Timestamp, MSSClamp: r.MssClamp, SndWscale: r.SndWscale, RcvWscale: r.RcvWscale,
+		Refs: int(r.Refs), Timestamp: r.Timestamp, MSSClamp: r.MssClamp, SndWscale: r.SndWscale, RcvWscale: r.RcvWscale,
 	}
 }
 

@@ -22,6 +22,7 @@ type tcpTcpRec struct {
 	}
 	File      uint64
 	Object    uint64
+	Refs      uint64
 	Tgid      uint32
 	Fd        uint32
 	State     uint32

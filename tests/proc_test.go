@@ -63,10 +63,12 @@ func lookProcess(s state, pid int, root bool) {
 	for _, k := range processKeys {
 		put(k, status[k])
 	}
-	for _, f := range []string{"oom_score_adj", "loginuid", "personality", "limits", "cgroup", "timers", "cmdline"} {
+	for _, f := range []string{"oom_score_adj", "loginuid", "personality", "limits", "timers", "cmdline"} {
 		b, _ := os.ReadFile(filepath.Join(dir, f))
 		put(f, string(b))
 	}
+	cgroups, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+	put("cgroup", hierarchyNumber.ReplaceAllString(string(cgroups), ""))
 	for _, f := range []string{"environ", "auxv"} {
 		b, _ := os.ReadFile(filepath.Join(dir, f))
 		put(f, fmt.Sprintf("%d bytes, sha256 %x", len(b), sha256.Sum256(b)))
@@ -86,6 +88,10 @@ func lookProcess(s state, pid int, root bool) {
 		lookThread(put, filepath.Join(dir, "task", tid), tid)
 	}
 }
+
+// hierarchyNumber begins the lines of /proc/PID/cgroup: a hierarchy that somebody unmounts and
+// mounts again gets another one.
+var hierarchyNumber = regexp.MustCompile(`(?m)^[0-9]+:`)
 
 // withoutTmpfile takes out what criu does not restore of an open file's flags:
 // O_TMPFILE and, with it, O_DIRECTORY.

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var tcpFlags = []string{"--tcp-established"}
@@ -27,6 +29,25 @@ func TestTCPQueues(t *testing.T) {
 		Refused: []string{"fd 5", "TCP socket 127.0.0.1", "urgent data"}})
 	runCase(t, Case{Name: "not allowed", Source: "tcp", Args: []string{"halves"},
 		Refused: []string{"fd 4", "fd 5", "TCP socket 127.0.0.1", "is a TCP connection", "--tcp-established", "--tcp-close"}})
+}
+
+// TestTCPHeldOutside has a connection of which a process outside of the tree has a descriptor too: repair
+// mode would be that one's ruin.
+func TestTCPHeldOutside(t *testing.T) {
+	hold := func(t *testing.T, r *Run) {
+		pidfd, err := unix.PidfdOpen(r.pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(pidfd)
+		fd, err := unix.PidfdGetfd(pidfd, 4, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+	}
+	runCase(t, Case{Name: "established", Source: "tcp", Args: []string{"halves"}, Ready: hold, DumpFlags: tcpFlags, CRIUCannot: "it does not look",
+		Refused: []string{"fd 4", "TCP socket 127.0.0.1", "a process outside of the tree holds too", "--tcp-close"}})
 }
 
 // TestTCPStates catches connections while they begin and end.
