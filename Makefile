@@ -16,7 +16,7 @@ generate: ## compile bpf/ and the guardian again (clang 14), write images/pb
 	$(GO) generate ./freeze ./loader ./images/pb
 
 demo: build ## dump and restore a counting program before your eyes
-	scripts/setup-build test
+	scripts/setup-build tools
 	scripts/demo
 
 test: build ## all tests, against the real criu
@@ -24,7 +24,7 @@ test: build ## all tests, against the real criu
 	criu=$$(scripts/setup-criu) && FASTCR_CRIU="$$criu" $(GO) test -count=1 -timeout 20m ./...
 
 bench: build ## micro-benchmarks, then how long programs stand still, in turn with criu
-	scripts/setup-build test
+	scripts/setup-build tools
 	$(GO) test -run '^$$' -bench . -timeout 30m ./freeze ./loader ./memory ./netlock
 	criu=$$(scripts/setup-criu) && FASTCR_CRIU="$$criu" bin/fastcr bench --out bin/bench
 

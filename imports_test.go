@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"dump":       {"", "freeze", "memory", "objects", "images", "loader", "netlock", "seccomp"},
 	"bench":      {"bench/openloop", "bench/servers", "images"},
 	"cmd/fastcr": {"", "dump", "restore", "check", "freeze", "loader", "netlock"},
-	"tests":      {"", "dump", "restore", "images", "freeze"},
+	"tests":      {"", "dump", "restore", "images", "freeze", "bench/servers"},
 
 	"images/pb":                {},
 	"images/pb/gen":            {},
