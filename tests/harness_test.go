@@ -168,10 +168,24 @@ func (r *Run) start() {
 	r.waitReady()
 }
 
+// isOpen tells whether a process of the tree has a file of the protocol open: it says that it is ready
+// by making one, and is looked at when it has closed that.
+func (r *Run) isOpen(name string) bool {
+	for _, pid := range tree(r.pid) {
+		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		for _, fd := range names(dir) {
+			if l, _ := os.Readlink(filepath.Join(dir, fd)); l == filepath.Join(r.dir, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (r *Run) waitReady() {
 	r.t.Helper()
 	ok := eventually(60*time.Second, func() bool {
-		return exists(filepath.Join(r.dir, "ready")) || r.ended()
+		return exists(filepath.Join(r.dir, "ready")) && !r.isOpen("ready") || r.ended()
 	})
 	if !ok || r.ended() {
 		r.t.Fatalf("program was not ready (ended: %v)\n%s", r.describeEnd(), tail(filepath.Join(r.logs, "out")))

@@ -34,11 +34,22 @@ func dumpAndSignal(t *testing.T, r *Run, img string, sig syscall.Signal, after t
 	return cmd.ProcessState.Sys().(syscall.WaitStatus), out.String()
 }
 
+// whereabouts tells what a process is doing, as far as the kernel says.
+func whereabouts(pid int) string {
+	var b strings.Builder
+	for _, name := range []string{"stat", "wchan", "syscall", "stack", "cgroup"} {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.TrimSpace(string(text)))
+	}
+	fmt.Fprintf(&b, "frozen cgroups: %v, cgroups of fastcr: %v", frozenCgroups(), fastcrCgroups())
+	return b.String()
+}
+
 // isAsBefore fails the test if the target of a dump that did not succeed is not as it was.
 func isAsBefore(t *testing.T, r *Run, what string) {
 	t.Helper()
-	if !eventually(10*time.Second, func() bool { return r.ended() || len(r.look().differs(r.before, r.c.Ignore)) == 0 }) {
-		t.Errorf("%s: the target is not as it was: %v", what, r.look().differs(r.before, r.c.Ignore))
+	if !eventually(10*time.Second, func() bool { return r.ended() || len(r.before.differs(r.look(), r.c.Ignore)) == 0 }) {
+		t.Errorf("%s: the target is not as it was: %v; %s", what, r.before.differs(r.look(), r.c.Ignore), whereabouts(r.pid))
 	}
 	if r.ended() {
 		t.Fatalf("%s: the target has ended: %s", what, r.describeEnd())
