@@ -3,6 +3,7 @@
 #pragma once
 
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 #include <linux/types.h>
 
 typedef unsigned long size_t;
