@@ -70,7 +70,7 @@ func holdsExactly(dir string, tree []process) (bool, error) {
 			return false, err
 		}
 		for _, pid := range parsePids(nil, b) {
-			if !known[pid] && !descends(pid, known) {
+			if !known[pid] && isForeign(pid, known) {
 				return false, nil
 			}
 		}
@@ -78,19 +78,24 @@ func holdsExactly(dir string, tree []process) (bool, error) {
 	return true, nil
 }
 
-// descends tells whether a process was forked, at whatever distance, by one of these.
-func descends(pid int, from map[int]bool) bool {
-	for pid > 1 {
-		s, err := statOf(pid)
-		if err != nil {
-			return false
-		}
-		if from[s.ppid] {
+// isForeign tells whether a process lives that was not forked, at whatever distance, by one of these.
+func isForeign(pid int, tree map[int]bool) bool {
+	for at := pid; at > 1; {
+		s, err := statOf(at)
+		switch {
+		case err != nil && at == pid:
+			return !errors.Is(err, os.ErrNotExist) // else it has ended
+		case errors.Is(err, os.ErrNotExist):
+			at = pid // an ancestor has ended: the process has another parent now
+		case err != nil:
 			return true
+		case tree[s.ppid]:
+			return false
+		default:
+			at = s.ppid
 		}
-		pid = s.ppid
 	}
-	return false
+	return true
 }
 
 // readsFrozen reads cgroup.freeze.
