@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -82,11 +81,7 @@ type asker struct{ conn net.Conn }
 
 func (r *Run) asker() asker {
 	r.t.Helper()
-	port, err := os.ReadFile(filepath.Join(r.dir, "port"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strings.TrimSpace(string(port))))
+	conn, err := net.Dial("tcp", r.address("127.0.0.1"))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -96,14 +96,25 @@ type talker struct {
 // talk connects to the program.
 func (r *Run) talk(host string) *talker {
 	r.t.Helper()
+	conn, err := net.Dial("tcp", r.address(host))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return r.talkOver(conn)
+}
+
+// address is where the program listens.
+func (r *Run) address(host string) string {
+	r.t.Helper()
 	port, err := os.ReadFile(filepath.Join(r.dir, "port"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", net.JoinHostPort(host, strings.TrimSpace(string(port))))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	return net.JoinHostPort(host, strings.TrimSpace(string(port)))
+}
+
+func (r *Run) talkOver(conn net.Conn) *talker {
+	r.t.Helper()
 	k := &talker{conn: conn}
 	r.t.Cleanup(func() { conn.Close() })
 	go k.say()
