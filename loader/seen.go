@@ -21,8 +21,8 @@ type SeenFile struct {
 	Bound   bool                 // of a socket: to an interface
 }
 
-// EachFile calls f with every pipe and FIFO, with every unix socket whose receive queue is
-// not empty, and with every socket that has to be asked for options, without decoding or allocating.
+// EachFile calls f with every pipe and FIFO that holds bytes, with every unix socket whose receive
+// queue is not empty, and with every socket that has to be asked for options, without decoding or allocating.
 func (s *Session) EachFile(f func(SeenFile) error) error {
 	return eachSeen(func(g func(rec []byte) error) error { return s.each("file", g) }, f)
 }
@@ -39,12 +39,14 @@ func eachSeen(each func(func(rec []byte) error) error, f func(SeenFile) error) e
 				return err
 			}
 			last = SeenFile{PID: int(r.Tgid), FD: int(r.Fd), File: fastcr.KObj(r.File), Ino: r.Path.Ino, Flags: r.Flags}
-			if r.Path.Mode&modeFormat != unix.S_IFIFO {
-				return nil
-			}
 			last.Kind = fastcr.KindFIFO
 			if r.Path.Magic == pipefsMagic {
 				last.Kind = fastcr.KindPipe
+			}
+		case recFilePipe:
+			r, _, err := view[fileFilePipe](rec)
+			if err != nil || r.Bytes == 0 {
+				return err
 			}
 			return f(last)
 		case recFileMessage:
