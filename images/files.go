@@ -25,7 +25,7 @@ type fileTable struct {
 	ttys    ttyTable
 	memfds  memfdTable
 	unix    *UnixLinks
-	holders map[fastcr.KObj][]fastcr.FD
+	holders map[fastcr.KObj]*fdTable
 	gone    map[fastcr.KObj]uint32 // processes that only pidfds remember
 }
 

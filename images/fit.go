@@ -27,7 +27,7 @@ func Unfit(t *fastcr.Tree, procs []*fastcr.Process) []error {
 }
 
 type unfit struct {
-	holders map[fastcr.KObj][]fastcr.FD
+	holders map[fastcr.KObj]*fdTable
 	seen    map[fastcr.KObj]bool
 	found   []error
 }

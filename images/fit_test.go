@@ -77,7 +77,7 @@ func TestUnfit(t *testing.T) {
 
 func TestWatchedFDs(t *testing.T) {
 	a, b := &fastcr.File{ID: 1}, &fastcr.File{ID: 2}
-	table := []fastcr.FD{{Num: 3, File: a}, {Num: 4, File: b}, {Num: 5, File: a}}
+	table := &fdTable{fds: []fastcr.FD{{Num: 3, File: a}, {Num: 4, File: b}, {Num: 5, File: a}}}
 	watch := func(fd int, f *fastcr.File) fastcr.EpollWatch { return fastcr.EpollWatch{FD: fd, File: f.ID} }
 	for _, c := range []struct {
 		name    string
@@ -96,6 +96,9 @@ func TestWatchedFDs(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
 		}
 	}
+	if _, err := watchedFDs(nil, []fastcr.EpollWatch{watch(3, a)}); err == nil {
+		t.Error("a file of no table is watched by a descriptor")
+	}
 }
 
 // A table that processes share is restored by the lowest pid that has it.
@@ -108,7 +111,7 @@ func TestHolders(t *testing.T) {
 		{PID: 20, State: fastcr.TaskAlive, FilesID: 2, Files: low},
 		{PID: 10, State: fastcr.TaskAlive, FilesID: 1}, // shares the first one's
 	}}
-	if got := holders(tree)[f.ID]; len(got) != 1 || got[0].Num != 1 {
+	if got := holders(tree)[f.ID].fds; len(got) != 1 || got[0].Num != 1 {
 		t.Errorf("restored from %v, want the table of pid 10", got)
 	}
 }
