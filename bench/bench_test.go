@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestSpread(t *testing.T) {
@@ -188,7 +191,7 @@ func TestMeasuresRealDumps(t *testing.T) {
 		t.Fatal(err)
 	}
 	never := Dumper{Name: "never", Dump: []string{"sh", "-c", "echo it does not want >&2; exit 1"}}
-	w := point("own", "", 0, "mib=4", "threads=3", "vmas=20", "fds=5", "procs=2", "rewrite=50", "zipf=1")
+	w := point("own", "", 0, "mib=4", "threads=3", "vmas=20", "fds=40", "kinds=10", "queued=1", "procs=2", "rewrite=50", "zipf=1")
 	r, err := Run(ctx, &Plan{Workloads: []Workload{w}, Dumpers: append(dumpers, never), Rounds: 1, Restores: true})
 	if err != nil {
 		t.Fatal(err)
@@ -205,5 +208,38 @@ func TestMeasuresRealDumps(t *testing.T) {
 	}
 	if why := r.WhyNot(w.Name(), "never"); why != "refused: it does not want" {
 		t.Errorf("%q", why)
+	}
+}
+
+// TestCheckMissesWhatIsGone: a target that lost a process says so.
+func TestCheckMissesWhatIsGone(t *testing.T) {
+	ctx := context.Background()
+	load, err := Build(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := point("own", "", 0, "mib=1", "threads=2", "vmas=4", "fds=30", "kinds=10", "procs=3")
+	target, err := StartTarget(ctx, load, &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	if err := target.Check(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range treeOf(target.PID) {
+		if pid != target.PID {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			break
+		}
+	}
+	for range 1000 {
+		if err = target.Check(ctx); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err == nil || !strings.Contains(err.Error(), "5 threads and 1 children, not 5 and 2") {
+		t.Errorf("a process was killed: %v", err)
 	}
 }

@@ -31,7 +31,7 @@ func (r *runner) start(ctx context.Context, w *Workload) (program, error) {
 }
 
 func (t *Target) Root() int       { return t.PID }
-func (t *Target) Flags() []string { return nil }
+func (t *Target) Flags() []string { return t.flags }
 func (t *Target) Gone()           { <-t.ended }
 
 // Sign is a beat of its clock thread.

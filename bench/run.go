@@ -37,16 +37,12 @@ func Run(ctx context.Context, p *Plan) (*Results, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the parent of orphans: %w", err)
 	}
-	load, err := buildC(ctx, dir, "load")
-	if err != nil {
-		return nil, err
-	}
-	clock, err := buildC(ctx, dir, "run")
+	load, err := Build(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	for i := range p.Dumpers {
-		p.Dumpers[i].clock = clock
+		p.Dumpers[i].clock = filepath.Join(dir, runProgram)
 	}
 	images, undo, err := imagesDir(p.ImagesDir, dir)
 	if err != nil {

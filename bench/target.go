@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,30 +18,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-//go:embed targets/*.c
+//go:embed targets
 var sources embed.FS
 
-// buildC compiles one of our C programs into dir, with the machine's compiler.
-func buildC(ctx context.Context, dir, name string) (string, error) {
-	src, bin := filepath.Join(dir, name+".c"), filepath.Join(dir, name)
-	text, err := sources.ReadFile("targets/" + name + ".c")
-	if err != nil {
+// The programs that Build makes.
+const (
+	loadProgram = "load" // the synthetic workload
+	runProgram  = "run"  // runs and clocks a command
+)
+
+// Build compiles our C programs into the directory dir, with the machine's compiler, and
+// returns the path of the synthetic workload.
+func Build(ctx context.Context, dir string) (load string, err error) {
+	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(src, text, 0o600); err != nil {
-		return "", err
+	for _, name := range []string{loadProgram, runProgram} {
+		src := filepath.Join(dir, "targets", name+".c")
+		out, err := exec.CommandContext(ctx, "cc", "-O2", "-pthread", "-o", filepath.Join(dir, name), src, "-lm").CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("compile %s.c with cc: %w: %s", name, err, out)
+		}
 	}
-	out, err := exec.CommandContext(ctx, "cc", "-O2", "-pthread", "-o", bin, src, "-lm").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("compile %s.c with cc: %w: %s", name, err, out)
-	}
-	return bin, nil
+	return filepath.Join(dir, loadProgram), nil
 }
 
 // Target is a running workload and the page that it shares with us (struct board in
 // targets/load.c).
 type Target struct {
 	PID   int
+	flags []string
 	board []byte
 	dir   string
 	ended chan struct{} // closed when our own child has ended; a restored one is not
@@ -54,11 +61,12 @@ const (
 	boardTold  = 24
 	boardWrong = 32
 	boardReady = 40
+	boardAt    = 48
 )
 
 // StartTarget starts a workload in a session of its own and waits until it is ready.
 func StartTarget(ctx context.Context, bin string, w *Workload) (_ *Target, err error) {
-	t := &Target{ended: make(chan struct{})}
+	t := &Target{ended: make(chan struct{}), flags: w.flags()}
 	if t.dir, err = os.MkdirTemp("", "fastcr-bench-target-"); err != nil {
 		return nil, err
 	}
@@ -84,14 +92,19 @@ func StartTarget(ctx context.Context, bin string, w *Workload) (_ *Target, err e
 	for t.word(boardReady).Load() == 0 {
 		select {
 		case <-t.ended:
-			text, _ := os.ReadFile(filepath.Join(t.dir, "err"))
-			return nil, fmt.Errorf("workload %s did not start: %s", w.Name(), text)
+			return nil, fmt.Errorf("workload %s did not start: %s", w.Name(), t.words())
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
 	return t, nil
+}
+
+// words is what it wrote to its standard error.
+func (t *Target) words() string {
+	text, _ := os.ReadFile(filepath.Join(t.dir, "err"))
+	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "; ")
 }
 
 func (t *Target) boardFile() string { return filepath.Join(t.dir, "board") }
@@ -116,7 +129,8 @@ func (t *Target) beats() uint64 {
 	return t.word(boardBeats).Load()
 }
 
-// Check has the target compare its memory with what it wrote.
+// Check has the target compare its memory with what it wrote, and look for its mappings,
+// files, threads and processes.
 func (t *Target) Check(ctx context.Context) error {
 	question := t.word(boardAsk).Add(1)
 	for t.word(boardTold).Load() != question {
@@ -126,8 +140,8 @@ func (t *Target) Check(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	if n := t.word(boardWrong).Load(); n != 0 {
-		return fmt.Errorf("pid %d: %d pages are not as they were", t.PID, n)
+	if t.word(boardWrong).Load() != 0 {
+		return fmt.Errorf("pid %d is not as it was: %s", t.PID, t.words())
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fastcr/fastcr/bench/servers"
@@ -30,6 +31,28 @@ func (w *Workload) Name() string {
 	return strings.Join(w.Args, ",")
 }
 
+// flags are criu's options that a dump and a restore of it need.
+func (w *Workload) flags() []string {
+	kinds := w.arg("kinds")
+	if n, _ := strconv.Atoi(kinds); w.Server != nil || kinds == "tcp" || n >= tcpKind {
+		return []string{"--tcp-established"}
+	}
+	return nil
+}
+
+// tcpKind is from how many kinds of open files on there are TCP connections (targets/files.h).
+const tcpKind = 4
+
+// arg is an argument's value; empty without it.
+func (w *Workload) arg(key string) string {
+	for _, a := range w.Args {
+		if v, ok := strings.CutPrefix(a, key+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 func point(sweep, unit string, value float64, args ...string) Workload {
 	return Workload{Sweep: sweep, Unit: unit, Value: value, Args: args}
 }
@@ -54,6 +77,7 @@ func Workloads(free uint64) []Workload {
 	sweep("threads", "", "threads", []int{1, 10, 100, 500, 1000, 2000})
 	sweep("mappings", "", "vmas", []int{100, 1000, 10000, 30000, 60000})
 	sweep("open files", "", "fds", []int{10, 100, 1000, 5000, 19000})
+	sweep("open files, ten kinds", "", "fds", []int{100, 1000, 5000, 19000}, "kinds=10")
 	sweep("processes", "", "procs", []int{1, 10, 100, 300})
 	sweep("rewritten, uniform", "%/s", "rewrite", []int{0, 1, 10, 50, 100}, "mib=256")
 	sweep("rewritten, zipfian", "%/s", "rewrite", []int{1, 10, 50, 100}, "mib=256", "zipf=1")

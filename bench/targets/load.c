@@ -5,16 +5,20 @@
  *   huge=1      of it in transparent huge pages
  *   threads=N   threads that wait, beside two that work
  *   vmas=N      mappings of a page each that cannot be merged
- *   fds=N       open files
+ *   fds=N       open files: regular ones
+ *   kinds=N     of N kinds in turn (at most 10: see files.h), or of one: its name
+ *   queued=1    a byte waits in every pipe and connection
  *   procs=N     processes that wait
  *   rewrite=P   per cent of the memory that is rewritten in a second
  *   zipf=1      few pages most of the time, instead of all alike
  *
  * FILE is mapped shared by whoever watches: see struct board. One thread reads the
  * clock in a loop and keeps the longest gap between two reads. Another rewrites the
- * memory and checks, when asked, that every page holds what was written last.
+ * memory and checks, when asked, that every page holds what was written last, and that
+ * the mappings, files, threads and processes are there.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
@@ -24,8 +28,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "files.h"
 
 #define PAGE 4096ul
 
@@ -34,12 +41,14 @@ static volatile struct board {
 	uint64_t beats; /* reads of the clock */
 	uint64_t ask;   /* counted up to have the memory checked */
 	uint64_t told;  /* the question that was answered */
-	uint64_t wrong; /* pages that were not right then */
+	uint64_t wrong; /* so much was not right then; stderr says what */
 	uint64_t ready;
+	uint64_t at; /* CLOCK_MONOTONIC, nanoseconds, of the last beat */
 } *board;
 
-static unsigned long mib, huge, threads, vmas, fds, procs = 1, rewrite, zipf;
-static char *memory;
+static unsigned long mib, huge, threads, vmas, procs = 1, rewrite, zipf;
+static char *memory, **mappings;
+static pid_t *children;
 static size_t pages;
 
 static uint64_t now(void)
@@ -55,7 +64,7 @@ static void *watch(void *unused)
 	uint64_t last = now(), t;
 
 	for (;; last = t) {
-		t = now();
+		board->at = t = now();
 		board->beats++;
 		if (t - last > board->gap)
 			board->gap = t - last;
@@ -81,7 +90,37 @@ static uint64_t wrong_pages(void)
 
 		wrong += (uint32_t)p[0] != (uint32_t)i || p[511] != ~p[0];
 	}
+	if (wrong)
+		fprintf(stderr, "%lu pages are not as they were\n", wrong);
 	return wrong;
+}
+
+static uint64_t wrong_mappings(void)
+{
+	uint64_t wrong = 0;
+
+	for (size_t i = 0; i < vmas / 2; i++) /* ENOMEM: nothing is mapped there */
+		wrong += msync(mappings[i], 2 * PAGE, MS_ASYNC) != 0;
+	if (wrong)
+		fprintf(stderr, "%lu pairs of mappings are gone\n", wrong);
+	return wrong;
+}
+
+static uint64_t wrong_tasks(void)
+{
+	unsigned long found = 0, living = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		found += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	for (size_t i = 1; i < procs; i++)
+		living += waitpid(children[i], NULL, WNOHANG) == 0;
+	if (found == threads + 3 && living == procs - 1)
+		return 0;
+	fprintf(stderr, "%lu threads and %lu children, not %lu and %lu\n", found, living, threads + 3, procs - 1);
+	return 1;
 }
 
 static size_t pick(uint64_t *seed)
@@ -109,7 +148,7 @@ static void *work(void *unused)
 		if (board->told != board->ask) {
 			uint64_t question = board->ask;
 
-			board->wrong = wrong_pages();
+			board->wrong = wrong_pages() + wrong_mappings() + wrong_files() + wrong_tasks();
 			board->told = question;
 		}
 		nanosleep(&pause, NULL);
@@ -122,12 +161,6 @@ static void *wait_for_ever(void *unused)
 	for (;;)
 		pause();
 	return unused;
-}
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
 }
 
 static void thread(void *(*body)(void *))
@@ -158,11 +191,13 @@ static void fill_memory(void)
 
 static void make_vmas(void)
 {
+	mappings = calloc(vmas / 2 + 1, sizeof(*mappings));
 	for (size_t i = 0; i < vmas / 2; i++) { /* alternating protections: none are merged */
 		char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (two == MAP_FAILED || mprotect(two, PAGE, PROT_READ))
 			die("mmap");
+		mappings[i] = two;
 	}
 }
 
@@ -171,10 +206,14 @@ static void parse(const char *arg)
 	static const struct {
 		const char *key;
 		unsigned long *to;
-	} keys[] = { { "mib", &mib },   { "huge", &huge },   { "threads", &threads }, { "vmas", &vmas },
-		     { "fds", &fds },   { "procs", &procs }, { "rewrite", &rewrite }, { "zipf", &zipf } };
+	} keys[] = { { "mib", &mib },     { "huge", &huge },     { "threads", &threads }, { "vmas", &vmas },       { "fds", &fds },
+		     { "queued", &queued }, { "procs", &procs },     { "rewrite", &rewrite }, { "zipf", &zipf } };
 	const char *value = strchr(arg, '=');
 
+	if (!strncmp(arg, "kinds=", 6)) {
+		choose_kinds(arg + 6);
+		return;
+	}
 	for (size_t i = 0; value && i < sizeof(keys) / sizeof(*keys); i++)
 		if (strlen(keys[i].key) == (size_t)(value - arg) && !strncmp(arg, keys[i].key, value - arg)) {
 			*keys[i].to = strtoul(value + 1, NULL, 10);
@@ -201,19 +240,15 @@ int main(int argc, char **argv)
 	getrlimit(RLIMIT_NOFILE, &most);
 	most.rlim_cur = most.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &most);
+	children = calloc(procs + 1, sizeof(*children));
 	for (size_t i = 1; i < procs; i++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
-			die("fork");
-		if (!pid)
+		children[i] = must(fork(), "fork");
+		if (!children[i])
 			wait_for_ever(NULL);
 	}
 	fill_memory();
 	make_vmas();
-	for (size_t i = 0; i < fds; i++)
-		if (open("/dev/null", O_RDONLY) < 0)
-			die("/dev/null");
+	open_files();
 	for (size_t i = 0; i < threads; i++)
 		thread(wait_for_ever);
 	thread(work);
