@@ -25,7 +25,7 @@ test: build ## all tests, against the real criu
 
 bench: build ## micro-benchmarks, then how long programs stand still, in turn with criu
 	scripts/setup-build tools
-	$(GO) test -run '^$$' -bench . -timeout 30m ./freeze ./loader ./memory ./netlock
+	$(GO) test -run '^$$' -bench . -timeout 30m ./dump ./freeze ./images ./loader ./memory ./netlock
 	criu=$$(scripts/setup-criu) && FASTCR_CRIU="$$criu" bin/fastcr bench --out bin/bench
 
 bench-compare: ## this tree against REV, both in turn in one run

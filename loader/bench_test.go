@@ -41,18 +41,26 @@ func BenchmarkCollect(b *testing.B) {
 // BenchmarkDecode is done after the thaw.
 func BenchmarkDecode(b *testing.B) {
 	l := loaded(b)
-	s, err := l.NewSession([]int{startChild(b, "threads").pid})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.Collect(); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := s.Decode(); err != nil {
-			b.Fatal(err)
-		}
+	for _, c := range []struct {
+		name, mode string
+		n          int
+	}{{"threads", "threads", 500}, {"vmas", "manymaps", manyMaps}, {"fds", "fds", childFDCount}} {
+		b.Run(fmt.Sprintf("%s=%d", c.name, c.n), func(b *testing.B) {
+			s, err := l.NewSession([]int{startChild(b, c.mode).pid})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Collect(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := s.Decode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(c.n), "ns/"+c.name[:len(c.name)-1])
+		})
 	}
 }
 
