@@ -46,7 +46,7 @@ func BenchmarkDecode(b *testing.B) {
 		n          int
 	}{{"threads", "threads", 500}, {"vmas", "manymaps", manyMaps}, {"fds", "fds", childFDCount}} {
 		b.Run(fmt.Sprintf("%s=%d", c.name, c.n), func(b *testing.B) {
-			s, err := l.NewSession([]int{startChild(b, c.mode).pid})
+			s, err := l.NewSession([]int{startSpeaking(b, c.mode, nil).pid})
 			if err != nil {
 				b.Fatal(err)
 			}
