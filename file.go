@@ -43,6 +43,7 @@ const (
 	KindAnonOther // another anonymous inode; PathRef.Path names it
 	KindInetSocket
 	KindNetlinkSocket
+	KindPacketSocket
 )
 
 // File is one open file (struct file).
@@ -54,7 +55,7 @@ type File struct {
 	Pos    uint64 // bytes
 	Path   PathRef
 	Owner  FileOwner
-	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Fanotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket; nil for plain files and for what O_PATH opened
+	Detail any // *Pipe, *TTY, *Eventfd, *Epoll, *Signalfd, *Timerfd, *Inotify, *Fanotify, *Memfd, *Pidfd, *UnixSocket, *Socket, *InetSocket, *NetlinkSocket, *PacketSocket; nil for plain files and for what O_PATH opened
 	Locks  []FileLock
 	// InMessage says that a message of a unix socket has it too (SCM_RIGHTS).
 	InMessage bool
@@ -287,8 +288,9 @@ func SocketName(name []byte) string {
 type SocketOptions struct {
 	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd, PeekOff bool
 	NoCheck                                                                                                 bool
-	Timestamp                                                                                               bool   // SO_TIMESTAMP, SO_TIMESTAMPNS or SO_TIMESTAMPING
-	RxqOvfl, LockFilter, NoRights                                                                           bool   // NoRights: SO_PASSRIGHTS is off
+	Timestamp                                                                                               bool // SO_TIMESTAMP, SO_TIMESTAMPNS or SO_TIMESTAMPING
+	RxqOvfl, LockFilter, NoRights                                                                           bool // NoRights: SO_PASSRIGHTS is off
+	NoFCS, WifiStatus, TxTime, RcvMark, RcvPriority                                                         bool
 	Linger, Priority, Mark, RcvLowat, BufLock                                                               uint32 // Linger in seconds
 	LingerOn                                                                                                bool
 	SndTimeo, RcvTimeo                                                                                      uint64 // microseconds; 0: none

@@ -13,6 +13,7 @@ type VMA struct {
 	Shm       ShmID   // the shmem object of a shared anonymous mapping
 	OpenFlags uint32  // f_flags of the mapped file
 	HugePage  uint64  // bytes of a page, of a hugetlb mapping (VMHugeTLB)
+	Anon      bool    // it has anonymous pages, or had
 	Forked    bool    // since a fork, its anonymous pages may be another process's too
 }
 

@@ -317,6 +317,78 @@ static __always_inline bool tcp_signed(void *sock)
 	return bpf_core_field_exists(t->md5sig_info) && BPF_CORE_READ(t, md5sig_info);
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct packet_sock___bits {
+	unsigned int running;
+	unsigned int auxdata : 1, origdev : 1, has_vnet_hdr : 1, tp_loss : 1, tp_tx_has_off : 1;
+	void *xmit;
+};
+
+struct packet_sock___size {
+	__u8 vnet_hdr_sz;
+};
+
+struct tpacket_kbdq_core___ktime {
+	__s64 interval_ktime;
+};
+
+struct tpacket_kbdq_core___tov {
+	unsigned short retire_blk_tov;
+};
+
+#pragma clang attribute pop
+
+/*
+ * v6.4 (164bddace2e0 and its neighbours) made bits of packet_sock.flags of what were fields; some of
+ * them are in older stable kernels too.
+ */
+#define packet_flag(po, flag, bit)                                                                         \
+	({                                                                                                 \
+		struct packet_sock___bits *__b = (void *)(po);                                             \
+		__u32 __v = 0;                                                                             \
+		if (bpf_core_enum_value_exists(enum packet_sock_flags, flag))                              \
+			__v = BPF_CORE_READ(po, flags) >> bpf_core_enum_value(enum packet_sock_flags, flag) & 1; \
+		else if (bpf_core_field_exists(__b->bit))                                                  \
+			__v = BPF_CORE_READ_BITFIELD_PROBED(__b, bit);                                     \
+		__v;                                                                                       \
+	})
+
+/* PACKET_QDISC_BYPASS. Before v6.4 (105a201ebf33) only the function by which it sends told it. */
+static __always_inline bool packet_bypasses(struct packet_sock *po)
+{
+	struct packet_sock___bits *b = (void *)po;
+	char name[16] = "";
+
+	if (bpf_core_enum_value_exists(enum packet_sock_flags, PACKET_SOCK_QDISC_BYPASS))
+		return BPF_CORE_READ(po, flags) >> bpf_core_enum_value(enum packet_sock_flags, PACKET_SOCK_QDISC_BYPASS) & 1;
+	if (!bpf_core_field_exists(b->xmit))
+		return false;
+	BPF_SNPRINTF(name, sizeof(name), "%ps", BPF_CORE_READ(b, xmit));
+	return name[0] == 'p'; /* packet_direct_xmit, not dev_queue_xmit */
+}
+
+/* Bytes of the header before a packet, 0: none. v6.6 (dfc39d4026fb) let it have other sizes than that of v1.0. */
+static __always_inline __u32 packet_vnet_header(struct packet_sock *po)
+{
+	struct packet_sock___size *s = (void *)po;
+
+	if (bpf_core_field_exists(s->vnet_hdr_sz))
+		return BPF_CORE_READ(s, vnet_hdr_sz);
+	return packet_flag(po, PACKET_SOCK_HAS_VNET_HDR, has_vnet_hdr) ? 10 : 0;
+}
+
+/* After how many milliseconds a block is handed over that is not full. v6.18 made it a ktime. */
+static __always_inline __u32 ring_timeout(void *core)
+{
+	struct tpacket_kbdq_core___ktime *k = core;
+	struct tpacket_kbdq_core___tov *t = core;
+
+	if (bpf_core_field_exists(k->interval_ktime))
+		return (__u64)BPF_CORE_READ(k, interval_ktime) / 1000000;
+	return BPF_CORE_READ(t, retire_blk_tov);
+}
+
 /* Only with CONFIG_WATCH_QUEUE. */
 static __always_inline bool pipe_is_watch_queue(void *pipe)
 {

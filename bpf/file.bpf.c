@@ -10,6 +10,7 @@
 #include "file_lock.h"
 #include "file_memfd.h"
 #include "file_netlink.h"
+#include "file_packet.h"
 #include "file_pidfd.h"
 #include "file_pipe.h"
 #include "file_socket.h"
@@ -143,6 +144,8 @@ static __always_inline void emit_what(struct seq_file *seq, struct file_scratch 
 		emit_unix(seq, file, (void *)s->text);
 		emit_inet(seq, file, (void *)s->text);
 		emit_netlink(seq, file);
+		emit_packet(seq, file, (void *)s->text);
+		emit_members(seq, &s->walk, 0, MEMBERS_FIRST);
 		break;
 	}
 }
@@ -254,6 +257,9 @@ int more_file(struct bpf_iter__task *ctx)
 		break;
 	case REC_FILE_LOCK:
 		emit_locks(seq, &s->walk, c->skip, LOCKS_MORE);
+		break;
+	case REC_FILE_MEMBER:
+		emit_members(seq, &s->walk, c->skip, MEMBERS_MORE);
 		break;
 	}
 	return 0;

@@ -29,6 +29,15 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 	OPTION(SOCK_RXQ_OVFL, OPT_RXQ_OVFL)
 	OPTION(SOCK_FILTER_LOCKED, OPT_LOCK_FILTER)
 #undef OPTION
+#define OPTION(bit, option)                                                                            \
+	if (bpf_core_enum_value_exists(enum sock_flags, bit) && f >> bpf_core_enum_value(enum sock_flags, bit) & 1) \
+		o |= option;
+	OPTION(SOCK_NOFCS, OPT_NOFCS)
+	OPTION(SOCK_WIFI_STATUS, OPT_WIFI_STATUS)
+	OPTION(SOCK_TXTIME, OPT_TXTIME)
+	OPTION(SOCK_RCVMARK, OPT_RCVMARK)
+	OPTION(SOCK_RCVPRIORITY, OPT_RCVPRIORITY)
+#undef OPTION
 	if (pass & 1)
 		o |= OPT_PASSCRED;
 	if (pass & 2)

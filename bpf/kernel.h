@@ -722,7 +722,12 @@ enum sock_flags {
 	SOCK_RCVTSTAMP = 11,
 	SOCK_LOCALROUTE = 13,
 	SOCK_RXQ_OVFL = 17,
+	SOCK_WIFI_STATUS = 19,
+	SOCK_NOFCS = 20,
 	SOCK_FILTER_LOCKED = 21,
+	SOCK_TXTIME = 24,
+	SOCK_RCVMARK = 27,
+	SOCK_RCVPRIORITY = 28,
 };
 
 struct ipv6_pinfo {
@@ -902,6 +907,74 @@ struct netlink_sock {
 	__u32 portid, dst_portid, dst_group, subscriptions;
 	unsigned long *groups;
 	bool cb_running;
+};
+
+struct pgv {
+	char *buffer;
+};
+
+struct tpacket_kbdq_core {
+	unsigned int feature_req_word;
+	unsigned short blk_sizeof_priv;
+	__u64 knxt_seq_num; /* of the block after the one that is being filled, from 1 */
+};
+
+struct packet_ring_buffer {
+	struct pgv *pg_vec;
+	unsigned int head, frame_size, frame_max;
+	unsigned int pg_vec_pages, pg_vec_len; /* pages a block, blocks */
+	union {
+		struct tpacket_kbdq_core prb_bdqc;
+	};
+};
+
+struct packet_fanout {
+	__u32 max_num_members;
+	__u16 id;
+	__u8 type, flags;
+	union {
+		struct bpf_prog *bpf_prog;
+	};
+};
+
+struct packet_mclist {
+	struct packet_mclist *next;
+	int ifindex, count;
+	unsigned short type, alen;
+	unsigned char addr[32];
+};
+
+struct packet_type {
+	bool ignore_outgoing;
+};
+
+enum packet_sock_flags {
+	PACKET_SOCK_ORIGDEV,
+	PACKET_SOCK_AUXDATA,
+	PACKET_SOCK_TX_HAS_OFF,
+	PACKET_SOCK_TP_LOSS,
+	PACKET_SOCK_HAS_VNET_HDR,
+	PACKET_SOCK_RUNNING,
+	PACKET_SOCK_QDISC_BYPASS,
+};
+
+enum tpacket_versions {
+	TPACKET_V1,
+	TPACKET_V2,
+	TPACKET_V3,
+};
+
+struct packet_sock {
+	struct sock sk;
+	struct packet_fanout *fanout;
+	struct packet_ring_buffer rx_ring, tx_ring;
+	int copy_thresh, ifindex;
+	unsigned long flags;
+	__be16 num;
+	struct packet_mclist *mclist;
+	enum tpacket_versions tp_version;
+	unsigned int tp_reserve, tp_tstamp;
+	struct packet_type prot_hook;
 };
 
 #pragma clang attribute pop

@@ -34,6 +34,8 @@ enum rec_type {
 	REC_FILE_PIDFD,
 	REC_FILE_NETLINK,
 	REC_FILE_FANOTIFY,
+	REC_FILE_PACKET,
+	REC_FILE_MEMBER,
 	REC_FILE_INET = 116,
 	REC_TCP = 120,
 	REC_END = 127, /* only a head: the iterator has nothing more */
@@ -250,6 +252,12 @@ struct process_timer {
 	__s64 overrun, overrun_last;
 };
 
+/* Bits of vma_rec.anon: what of a mapping's anonymous pages there may be. */
+enum vma_anon {
+	VMA_ANON = 1,	/* it has some, or had */
+	VMA_FORKED = 2, /* they may be another process's too */
+};
+
 /* REC_VMA: one mapping; name_len bytes of its name follow, padded to 8. */
 struct vma_rec {
 	struct rec_head head;
@@ -258,7 +266,7 @@ struct vma_rec {
 	__u64 start, end, flags; /* flags: vm_flags as they are */
 	__u64 pgoff;             /* pages */
 	__u64 file;              /* address; a REC_VMA_FILE came before */
-	__u64 forked;            /* its anonymous pages may be another process's too */
+	__u64 anon;              /* enum vma_anon */
 };
 
 /* REC_VMA_FILE: a mapped file, before the first mapping of it in a row; path.len bytes of path follow. */
@@ -397,6 +405,11 @@ enum socket_option {
 	OPT_RXQ_OVFL = 8192,
 	OPT_LOCK_FILTER = 16384,
 	OPT_NO_RIGHTS = 32768, /* SO_PASSRIGHTS is off */
+	OPT_NOFCS = 1 << 16,
+	OPT_WIFI_STATUS = 1 << 17,
+	OPT_TXTIME = 1 << 18,
+	OPT_RCVMARK = 1 << 19,
+	OPT_RCVPRIORITY = 1 << 20,
 };
 
 /* REC_FILE_SOCKET: struct sock; times in jiffies. What its family has follows. */
@@ -496,6 +509,51 @@ struct file_netlink {
 	__u32 portid, dst_portid, dst_group;
 	__u32 subscriptions; /* groups */
 	__u64 answering;     /* the kernel is about to write more of an answer */
+};
+
+/* Bits of file_packet.options. */
+enum packet_option {
+	PKT_ORIGDEV = 1,
+	PKT_AUXDATA = 2,
+	PKT_LOSS = 4,
+	PKT_TX_HAS_OFF = 8,
+	PKT_QDISC_BYPASS = 16,
+	PKT_IGNORE_OUTGOING = 32,
+	PKT_RUNNING = 64,  /* packets come to it */
+	PKT_FANOUT = 128,  /* member of a fanout group */
+	PKT_STEERED = 256, /* PACKET_FANOUT_DATA: a program tells the group's packets apart */
+};
+
+/* A ring (struct packet_ring_buffer) as PACKET_RX_RING takes it: sizes in bytes, the timeout in ms. */
+struct packet_ring {
+	__u32 block_size, block_nr, frame_size, frame_nr;
+	__u32 retire_tmo, sizeof_priv, features;
+	__u32 used; /* it is not as PACKET_RX_RING made it */
+};
+
+/* REC_FILE_PACKET: struct packet_sock, after its REC_FILE_SOCKET. Its memberships follow. */
+struct file_packet {
+	struct rec_head head;
+	__u64 file;
+	__u32 options;	     /* enum packet_option */
+	__u32 protocol;	     /* in network order */
+	__s32 ifindex;	     /* 0: not bound, -1: the interface is gone */
+	__u32 version;	     /* enum tpacket_versions */
+	__u32 vnet_hdr;	     /* bytes, 0: none */
+	__u32 reserve, timestamp, copy_thresh;
+	__u32 fanout;	     /* as PACKET_FANOUT gives it */
+	__u32 fanout_most;   /* members */
+	struct packet_ring rx, tx; /* block_nr 0: none */
+};
+
+/* REC_FILE_MEMBER: a membership of a packet socket (struct packet_mclist). */
+struct file_member {
+	struct rec_head head;
+	__u64 item, file; /* addresses of the membership and of the socket's file */
+	__s32 ifindex;
+	__u32 type, alen; /* PACKET_MR_*; bytes of the address */
+	__u32 count;	  /* how often it was asked for */
+	__u8 addr[32];
 };
 
 /* REC_FILE_WATCH: a file that an epoll instance watches (struct epitem). */

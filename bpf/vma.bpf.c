@@ -100,14 +100,16 @@ static __always_inline __u64 fill_name(struct vma_scratch *s, const char *name)
  * anon_vma has a parent then (a first one is its own), or children (a first one counts
  * itself). num_children came with 5.19 (2555283eb40d).
  */
-static __always_inline __u64 is_forked(struct vm_area_struct *v)
+static __always_inline __u64 anon_of(struct vm_area_struct *v)
 {
 	struct anon_vma *a = v->anon_vma;
 
 	if (!a)
 		return 0;
 	a = plain(struct anon_vma, a);
-	return a->parent != a || !bpf_core_field_exists(a->num_children) || a->num_children > 1;
+	if (a->parent != a || !bpf_core_field_exists(a->num_children) || a->num_children > 1)
+		return VMA_ANON | VMA_FORKED;
+	return VMA_ANON;
 }
 
 SEC("iter/task_vma")
@@ -140,7 +142,7 @@ int dump_vma(struct bpf_iter__task_vma *ctx)
 	s->rec.flags = v->vm_flags;
 	s->rec.pgoff = v->vm_pgoff;
 	s->rec.file = (__u64)file;
-	s->rec.forked = is_forked(v);
+	s->rec.anon = anon_of(v);
 	s->rec.name_len = 0;
 	name = name_of(v);
 	if (name)

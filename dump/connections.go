@@ -238,5 +238,8 @@ func (r *run) logLost() {
 		if s, ok := f.Detail.(*fastcr.InetSocket); ok && !s.TCP() && s.QueuedPackets > 0 {
 			r.log.warn("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
 		}
+		if s, ok := f.Detail.(*fastcr.PacketSocket); ok && s.QueuedPackets > 0 {
+			r.log.warn("encode", "%s: %d packets that wait are not in the images", s, s.QueuedPackets)
+		}
 	}
 }

@@ -162,8 +162,6 @@ func (r *refusal) checkVMAs(p *fastcr.Process) {
 			reason = "maps System V shared memory, which cannot be restored outside of an IPC namespace of its own"
 		case v.Kind == fastcr.VMAAIORing:
 			reason = "maps an AIO ring"
-		case v.Kind == fastcr.VMASocket:
-			reason = "maps a packet socket's ring"
 		case v.Kind == fastcr.VMAUprobes:
 			reason = "has a uprobe's trampoline mapped"
 		case v.Flags&(fastcr.VMUffdMissing|fastcr.VMUffdWP) != 0:

@@ -59,6 +59,8 @@ func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		if d.NetNS != r.self.Net {
 			r.add(p.PID, fd.Num, "netlink socket", "was made in another network namespace", "run fastcr in the same one")
 		}
+	case *fastcr.PacketSocket:
+		r.checkPacket(p, fd, d)
 	case *fastcr.TTY:
 		r.checkTTY(p, fd, d)
 	case *fastcr.Eventfd:

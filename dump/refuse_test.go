@@ -67,6 +67,12 @@ func TestRefuse(t *testing.T) {
 		"an alarm clock": {func(t *fastcr.Tree, _ *fastcr.Process, _ *Options) {
 			give(t, &fastcr.File{Kind: fastcr.KindTimerfd, Detail: &fastcr.Timerfd{ClockID: unix.CLOCK_BOOTTIME_ALARM}})
 		}, "wakes the machine"},
+		"a packet socket": {func(t *fastcr.Tree, p *fastcr.Process, _ *Options) {
+			give(t, &fastcr.File{Kind: fastcr.KindPacketSocket, Detail: &fastcr.PacketSocket{Read: true, NetNS: p.Namespaces.Net}})
+		}, ""},
+		"another network's packet socket": {func(t *fastcr.Tree, _ *fastcr.Process, _ *Options) {
+			give(t, &fastcr.File{Kind: fastcr.KindPacketSocket, Detail: &fastcr.PacketSocket{Read: true, NetNS: 1, Ifindex: 2}})
+		}, "interface 2): was made in another network namespace"},
 		"a device's memory": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) {
 			p.VMAs = []fastcr.VMA{{Start: 0x1000, End: 0x2000, Kind: fastcr.VMAUnsupported}}
 		}, "1000-2000"},

@@ -42,6 +42,7 @@ var fileKinds = map[fastcr.FileKind]struct {
 	fastcr.KindUnixSocket:    {pb.FdTypes_UNIXSK, encodeUnix},
 	fastcr.KindInetSocket:    {pb.FdTypes_INETSK, encodeInet},
 	fastcr.KindNetlinkSocket: {pb.FdTypes_NETLINKSK, encodeNetlink},
+	fastcr.KindPacketSocket:  {pb.FdTypes_PACKETSK, encodePacket},
 	fastcr.KindMemfd:         {pb.FdTypes_MEMFD, encodeMemfd},
 	fastcr.KindNamespace:     {pb.FdTypes_NS, encodeNamespace},
 	fastcr.KindPidfd:         {pb.FdTypes_PIDFD, encodePidfd},

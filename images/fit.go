@@ -12,7 +12,7 @@ import (
 // Unfit names what of these processes of the tree CRIU's format, or the restore that reads it,
 // would make something else of. It is pure. Every finding is a *fastcr.RefusedError.
 func Unfit(t *fastcr.Tree, procs []*fastcr.Process) []error {
-	u := &unfit{holders: holders(t), seen: map[fastcr.KObj]bool{}}
+	u := &unfit{tree: t, holders: holders(t), seen: map[fastcr.KObj]bool{}}
 	for _, p := range procs {
 		u.checkThreads(p)
 		u.checkMappings(p)
@@ -27,6 +27,7 @@ func Unfit(t *fastcr.Tree, procs []*fastcr.Process) []error {
 }
 
 type unfit struct {
+	tree    *fastcr.Tree
 	holders map[fastcr.KObj]*fdTable
 	seen    map[fastcr.KObj]bool
 	found   []error
@@ -68,8 +69,17 @@ func (u *unfit) checkMappings(p *fastcr.Process) {
 	}
 	for i := range p.VMAs {
 		v := &p.VMAs[i]
-		if (v.Kind == fastcr.VMAFilePrivate || v.Kind == fastcr.VMAFileShared) && hugeGhost(&v.Path) {
-			u.add(p.PID, -1, fmt.Sprintf("VMA %x-%x %s", v.Start, v.End, v.Path.Path), reasonHugeGhost)
+		reason := ""
+		switch v.Kind {
+		case fastcr.VMAFilePrivate, fastcr.VMAFileShared:
+			if hugeGhost(&v.Path) {
+				reason = reasonHugeGhost
+			}
+		case fastcr.VMASocket:
+			reason = ringUnfit(u.tree, p, v)
+		}
+		if reason != "" {
+			u.add(p.PID, -1, fmt.Sprintf("VMA %x-%x %s", v.Start, v.End, v.Path.Path), reason)
 		}
 	}
 }
@@ -105,6 +115,8 @@ func (u *unfit) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 		reason = fanotifyUnfit(d)
 	case *fastcr.NetlinkSocket:
 		reason = netlinkUnfit(d)
+	case *fastcr.PacketSocket:
+		reason = packetUnfit(d)
 	case *fastcr.TTY:
 		reason = ttyUnfit(f, d)
 	case nil:

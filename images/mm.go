@@ -18,6 +18,7 @@ const (
 	vmaFilePrivate = 1 << 6
 	vmaFileShared  = 1 << 7
 	vmaAnonPrivate = 1 << 9
+	vmaSocket      = 1 << 11
 	vmaVvar        = 1 << 12
 	vmaMemfd       = 1 << 14
 	vmaGuard       = 1 << 16
@@ -93,6 +94,12 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
 			return nil, err
 		}
 		status |= file
+	case fastcr.VMASocket:
+		id, err := e.files.ringMapping(v)
+		if err != nil {
+			return nil, err
+		}
+		status, out.Shmid = status|vmaSocket, u64(id)
 	default:
 		return nil, fmt.Errorf("VMA %x-%x is of kind %d, which no image describes", v.Start, v.End, v.Kind)
 	}
@@ -126,7 +133,7 @@ func (e *Encoder) fileVMA(v *fastcr.VMA, out *pb.VmaEntry) (status uint32, err e
 
 // anonymous tells whether a mapping is restored without a file.
 func anonymous(v *fastcr.VMA) bool {
-	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && !v.HasShm()
+	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMASocket && !v.HasShm()
 }
 
 func vmaProt(flags uint64) (prot uint32) {

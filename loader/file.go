@@ -28,6 +28,8 @@ const (
 	recFilePidfd
 	recFileNetlink
 	recFileFanotify
+	recFilePacket
+	recFileMember
 )
 
 const recFileInet = 116
@@ -54,7 +56,7 @@ var fileDecoders = map[uint32]func(rec []byte, b *builder) error{
 	recFile: decodeFD, recFilePipe: decodePipe, recFileTTY: decodeTTY, recFileTTYData: decodeTTYData, recFileCounter: decodeCounter,
 	recFileTimer: decodeTimerfd, recFileMemfd: decodeMemfd, recFileSocket: decodeSocket, recFileUnix: decodeUnix, recFileMessage: decodeMessage,
 	recFilePidfd: decodePidfd,
-	recFileInet:  decodeInet, recFileNetlink: decodeNetlink, recFileFanotify: decodeFanotify,
+	recFileInet:  decodeInet, recFileNetlink: decodeNetlink, recFileFanotify: decodeFanotify, recFilePacket: decodePacket, recFileMember: decodeMember,
 	recFileWatch: decodeWatch, recFileMark: decodeMark, recFileLock: decodeLock, recFileMore: decodeMore,
 }
 

@@ -232,6 +232,7 @@ var fileCases = []fileCase{
 		must(unix.Listen(at, 5))
 	}},
 	{"netlink", fastcr.KindNetlinkSocket, raw(func() (int, error) { return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE) })},
+	{"packet", fastcr.KindPacketSocket, func(at int) { childPacketSockets(at) }},
 	{"namespace", fastcr.KindNamespace, device("/proc/self/ns/uts", unix.O_RDONLY)},
 	{"pidfd", fastcr.KindPidfd, raw(func() (int, error) { return unix.PidfdOpen(unix.Getpid(), 0) })},
 	{"io_uring", fastcr.KindIOUring, raw(ioUring)},

@@ -27,6 +27,11 @@ const (
 	optRxqOvfl
 	optLockFilter
 	optNoRights
+	optNoFCS
+	optWifiStatus
+	optTxTime
+	optRcvMark
+	optRcvPriority
 )
 
 const bufLocks = 3 // SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK
@@ -47,6 +52,9 @@ func decodeSocket(rec []byte, b *builder) error {
 	case unix.AF_NETLINK:
 		decodeNetlinkSocket(r, b)
 		return nil
+	case unix.AF_PACKET:
+		decodePacketSocket(r, b)
+		return nil
 	}
 	f, d := detail[fastcr.Socket](b, r.File)
 	*d = fastcr.Socket{
@@ -65,6 +73,7 @@ func socketOptions(r *fileFileSocket) fastcr.SocketOptions {
 		Linger: uint32(r.Linger / tickRate()), Priority: r.Priority, Mark: r.Mark, RcvLowat: r.Rcvlowat, BufLock: r.Userlocks & bufLocks,
 		SndTimeo: tickMicroseconds(r.Sndtimeo), RcvTimeo: tickMicroseconds(r.Rcvtimeo),
 		NoCheck: is(optNoCheck), Timestamp: is(optTimestamp), RxqOvfl: is(optRxqOvfl), LockFilter: is(optLockFilter), NoRights: is(optNoRights),
+		NoFCS: is(optNoFCS), WifiStatus: is(optWifiStatus), TxTime: is(optTxTime), RcvMark: is(optRcvMark), RcvPriority: is(optRcvPriority),
 		BoundDev: r.BoundDev, Filter: fastcr.KObj(r.Filter), FilterLen: r.FilterLen,
 	}
 }

@@ -220,6 +220,7 @@ var fileChecks = map[string]func(o *opened, all map[int]*opened){
 	"locked pty":    func(o *opened, _ map[int]*opened) { o.equal("other closed", as[fastcr.TTY](o).OtherClosed, true) },
 	"unix pair":     func(o *opened, all map[int]*opened) { checkPair(o, all[o.fd.Num+1]) },
 	"unix listener": checkListener,
+	"packet":        checkPackets,
 	"flock":         checkLocks, "posix": checkLocks, "ofd": checkLocks, "lease": checkLocks, "many locks": checkLocks,
 }
 

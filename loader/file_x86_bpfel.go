@@ -101,6 +101,22 @@ type fileFileMark struct {
 	MntId    int32
 }
 
+type fileFileMember struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	Item    uint64
+	File    uint64
+	Ifindex int32
+	Type    uint32
+	Alen    uint32
+	Count   uint32
+	Addr    [32]uint8
+}
+
 type fileFileMemfd struct {
 	_    structs.HostLayout
 	Head struct {
@@ -161,6 +177,28 @@ type fileFileNetlink struct {
 	DstGroup      uint32
 	Subscriptions uint32
 	Answering     uint64
+}
+
+type fileFilePacket struct {
+	_    structs.HostLayout
+	Head struct {
+		_    structs.HostLayout
+		Type uint32
+		Len  uint32
+	}
+	File       uint64
+	Options    uint32
+	Protocol   uint32
+	Ifindex    int32
+	Version    uint32
+	VnetHdr    uint32
+	Reserve    uint32
+	Timestamp  uint32
+	CopyThresh uint32
+	Fanout     uint32
+	FanoutMost uint32
+	Rx         filePacketRing
+	Tx         filePacketRing
 }
 
 type fileFilePidfd struct {
@@ -423,6 +461,18 @@ type fileFileWatch struct {
 	Events   uint32
 	Dev      uint32
 	Reserved uint32
+}
+
+type filePacketRing struct {
+	_          structs.HostLayout
+	BlockSize  uint32
+	BlockNr    uint32
+	FrameSize  uint32
+	FrameNr    uint32
+	RetireTmo  uint32
+	SizeofPriv uint32
+	Features   uint32
+	Used       uint32
 }
 
 type fileUnixPath struct {

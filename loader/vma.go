@@ -15,6 +15,12 @@ const (
 	recVMAFile = 65
 )
 
+// enum vma_anon
+const (
+	vmaAnon   = 1
+	vmaForked = 2
+)
+
 // vmFlags are vm_flags bits of x86-64 (include/linux/mm.h) and ours. Several
 // were elsewhere in older kernels; no bit has meant two of these things.
 var vmFlags = [...]struct{ kernel, ours uint64 }{
@@ -73,7 +79,7 @@ func decodeVMA(rec []byte, b *builder) error {
 }
 
 func (b *builder) vma(r *vmaVmaRec, text []byte) (fastcr.VMA, error) {
-	v := fastcr.VMA{Start: r.Start, End: r.End, File: fastcr.KObj(r.File), Forked: r.Forked != 0, Name: string(text[:min(int(r.NameLen), len(text))])}
+	v := fastcr.VMA{Start: r.Start, End: r.End, File: fastcr.KObj(r.File), Anon: r.Anon&vmaAnon != 0, Forked: r.Anon&vmaForked != 0, Name: string(text[:min(int(r.NameLen), len(text))])}
 	for i := range vmFlags {
 		if r.Flags&vmFlags[i].kernel != 0 {
 			v.Flags |= vmFlags[i].ours

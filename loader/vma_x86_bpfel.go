@@ -58,7 +58,7 @@ type vmaVmaRec struct {
 	Flags   uint64
 	Pgoff   uint64
 	File    uint64
-	Forked  uint64
+	Anon    uint64
 }
 
 type vmaVmaScratch struct {

@@ -165,7 +165,7 @@ func TestFullDisk(t *testing.T) {
 func TestDescriptorsThatCannotBe(t *testing.T) {
 	needFastcr(t)
 	for kind, word := range map[string]string{
-		"packet": "socket", "userfaultfd": "userfaultfd", "io_uring": "io_uring", "perf": "perf", "bpf": "BPF",
+		"xdp": "socket", "userfaultfd": "userfaultfd", "io_uring": "io_uring", "perf": "perf", "bpf": "BPF",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			r := newRun(t, Case{Command: []string{"python3", target(t, "kinds.py")}, Args: []string{kind}})

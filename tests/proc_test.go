@@ -124,7 +124,7 @@ func mappings(path string) string {
 		if len(f) < 5 {
 			continue
 		}
-		name := strings.Join(f[5:], " ")
+		name := inode.ReplaceAllString(strings.Join(f[5:], " "), "")
 		from, to, _ := strings.Cut(f[0], "-")
 		switch {
 		case sharedAnonymous[name]: // criu restores it as a memfd

@@ -6,8 +6,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 kind = sys.argv[1]
 if kind == "memory":
     keep = bytearray(b"x") * (100 << 20)
-elif kind == "packet":
-    keep = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+elif kind == "xdp":
+    keep = socket.socket(44, socket.SOCK_RAW)
 elif kind == "userfaultfd":
     keep = libc.syscall(323, 0)
 elif kind == "io_uring":
