@@ -30,6 +30,8 @@ type Thread struct {
 	SighandID         KObj
 	CgroupsID         KObj     // struct css_set: threads with the same one are in the same cgroups
 	Cgroups           []Cgroup // where it is not with its process; filled by package dump
+	Undo              bool     // its end would undo semaphore operations (SEM_UNDO)
+	UndoSet           int      // id of a set that they are of
 	Vfork             bool     // its parent waits until it calls exec (vfork)
 	Traced            bool     // a ptracer is attached
 	Tracer            int      // its process, in our pid namespace; 0: not seen there

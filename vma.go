@@ -77,6 +77,10 @@ func (v *VMA) HasShm() bool {
 	return v.Kind == VMAMemfd || v.Kind == VMAAnonShared || v.Kind == VMAHugetlbAnon && v.Flags&VMShared != 0
 }
 
+// SegmentID is the number of the System V shared memory that a VMASysVShm is attached to (shmget(2)): the
+// kernel gives its file that inode number.
+func (v *VMA) SegmentID() int { return int(v.Path.Ino) }
+
 // ShmID identifies a shmem object: device and inode.
 type ShmID struct{ Dev, Ino uint64 }
 

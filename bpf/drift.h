@@ -600,6 +600,10 @@ struct file___ref {
 	} f_ref;
 };
 
+struct sem_undo___pointer {
+	short *semadj;
+};
+
 #pragma clang attribute pop
 
 /* v6.13 (08ef26ea9ab3) made a file's count of references a file_ref_t, which is one less. */
@@ -611,6 +615,16 @@ static __always_inline __u64 file_refs(void *file)
 	if (bpf_core_field_exists(r->f_ref))
 		return BPF_CORE_READ(r, f_ref.refcnt.counter) + 1;
 	return BPF_CORE_READ(a, f_count.counter);
+}
+
+/* v6.6 made sem_undo.semadj an array at its end; it was a pointer. */
+static __always_inline const void *undo_adjustments(struct sem_undo *u)
+{
+	struct sem_undo___pointer *p = (void *)u;
+
+	if (bpf_core_field_exists(p->semadj))
+		return BPF_CORE_READ(p, semadj);
+	return (void *)u + bpf_core_field_offset(struct sem_undo, semadj);
 }
 
 struct rseq_registration {

@@ -382,8 +382,50 @@ struct uts_namespace {
 	struct ns_common ns;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct ipc_ids {
+	struct idr ipcs_idr;
+};
+
 struct ipc_namespace {
+	struct ipc_ids ids[3];
 	struct ns_common ns;
+};
+
+struct kern_ipc_perm {
+	int id;
+};
+
+struct sem_array {
+	struct kern_ipc_perm sem_perm;
+	int sem_nsems;
+};
+
+/* What the end of the threads that share the list undoes of a semaphore set. */
+struct sem_undo {
+	struct list_head list_proc;
+	int semid;
+	short semadj[0];
+};
+
+struct sem_undo_list {
+	struct list_head list_proc;
+};
+
+struct sysv_sem {
+	struct sem_undo_list *undo_list;
 };
 
 struct mnt_namespace {
@@ -501,6 +543,7 @@ struct task_struct {
 	unsigned long sas_ss_size;
 	unsigned int sas_ss_flags;
 	struct seccomp seccomp;
+	struct sysv_sem sysvsem;
 	struct thread_struct thread;
 };
 

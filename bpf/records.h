@@ -106,6 +106,8 @@ struct thread_rec {
 	__u32 fpu_size; /* bytes */
 	__u32 nsiginfo; /* REC_THREAD_SIGINFO records that came before this one */
 	__u32 more;     /* MORE_*: what did not fit and is read with thread_more */
+	__u32 undo;     /* its end would undo semaphore operations (SEM_UNDO) */
+	__s32 undo_set; /* id of a set that they are of */
 };
 
 enum thread_more {

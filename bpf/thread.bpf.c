@@ -2,6 +2,7 @@
 /* iter/task: every thread's own state. */
 #include "thread.h"
 #include "seccomp.h"
+#include "sem_undo.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -132,6 +133,7 @@ static __always_inline void fill_rest(struct thread_rec *r, struct task_struct *
 	r->fs_struct = (__u64)t->fs;
 	r->sighand = (__u64)t->sighand;
 	r->vfork = !!t->vfork_done;
+	r->undo = has_undo(t, &r->undo_set);
 	r->css_set = (__u64)t->cgroups;
 	r->state = t->__state;
 	r->ptrace = t->ptrace;

@@ -231,15 +231,3 @@ func (r *run) onDuplicate(s loader.SeenTCP, f func(fd int) error) error {
 	}
 	return nil
 }
-
-// logLost says what of the tree's sockets the images do not hold.
-func (r *run) logLost() {
-	for _, f := range r.tree.Files {
-		if s, ok := f.Detail.(*fastcr.InetSocket); ok && !s.TCP() && s.QueuedPackets > 0 {
-			r.log.warn("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
-		}
-		if s, ok := f.Detail.(*fastcr.PacketSocket); ok && s.QueuedPackets > 0 {
-			r.log.warn("encode", "%s: %d packets that wait are not in the images", s, s.QueuedPackets)
-		}
-	}
-}

@@ -47,6 +47,9 @@ func (r *run) prepareContents() (err error) {
 	if err := c.checkPaths(r.look, false); err != nil {
 		return err
 	}
+	if err := checkSegments(r.look); err != nil {
+		return err
+	}
 	if err := r.nameWatches(r.look); err != nil {
 		return err
 	}

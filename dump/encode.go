@@ -37,6 +37,9 @@ func (r *run) encode() (err error) {
 	if err := r.contents.checkPaths(r.tree, r.opts.LeaveRunning); err != nil {
 		return err
 	}
+	if err := checkSegments(r.tree); err != nil {
+		return err
+	}
 	if err := r.nameWatches(r.tree); err != nil {
 		return err
 	}

@@ -97,6 +97,7 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 	if p.MM.HasAIO {
 		r.add(p.PID, -1, p.Comm, "has an AIO context (io_setup)", "")
 	}
+	r.checkUndo(p)
 	for _, t := range p.Threads {
 		switch {
 		case t.Traced && r.pids[t.Tracer]:
@@ -107,6 +108,18 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 			r.add(t.TID, -1, t.Comm, "is a thread with a file table of its own (CLONE_FILES absent)", "")
 		case t.FSID != p.FSID:
 			r.add(t.TID, -1, t.Comm, "is a thread with a working directory of its own (CLONE_FS absent)", "")
+		}
+	}
+}
+
+// checkUndo refuses what the end of the tree would do to semaphores, and the end of a restored one
+// would not do: threads share it as a rule.
+func (r *refusal) checkUndo(p *fastcr.Process) {
+	for _, t := range p.Threads {
+		if t.Undo {
+			r.add(t.TID, -1, t.Comm, fmt.Sprintf("has operations on System V semaphores %d to be undone at its end (SEM_UNDO), which no restore remembers", t.UndoSet),
+				"dump it when it holds none")
+			return
 		}
 	}
 }
@@ -158,8 +171,6 @@ func (r *refusal) checkVMAs(p *fastcr.Process) {
 		switch {
 		case v.Kind == fastcr.VMAUnsupported:
 			reason = "maps a device or special file that cannot be restored"
-		case v.Kind == fastcr.VMASysVShm:
-			reason = "maps System V shared memory, which cannot be restored outside of an IPC namespace of its own"
 		case v.Kind == fastcr.VMAAIORing:
 			reason = "maps an AIO ring"
 		case v.Kind == fastcr.VMAUprobes:

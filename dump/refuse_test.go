@@ -46,6 +46,7 @@ func TestRefuse(t *testing.T) {
 		"own files":       {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FilesID = 9 }, "file table"},
 		"own directory":   {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FSID = 9 }, "working directory"},
 		"a container":     {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Namespaces.Net++ }, "net namespace"},
+		"undo":            {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].Undo, p.Threads[0].UndoSet = true, 7 }, "semaphores 7"},
 		"a filter that is traced": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) {
 			p.Threads[0].Traced = true
 			p.Threads[0].Seccomp.Filters = []*fastcr.SeccompFilter{{ID: 1, Prog: killing}}

@@ -16,6 +16,7 @@ func Unfit(t *fastcr.Tree, procs []*fastcr.Process) []error {
 	for _, p := range procs {
 		u.checkThreads(p)
 		u.checkMappings(p)
+		u.checkAttachments(p)
 		for _, fd := range p.OpenFiles() {
 			if !u.seen[fd.File.ID] {
 				u.seen[fd.File.ID] = true

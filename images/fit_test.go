@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/memory"
 )
 
 func treeOf(files ...*fastcr.File) *fastcr.Tree {
@@ -133,6 +134,64 @@ func TestUnfitThreadsAndMappings(t *testing.T) {
 	}
 	if found := Unfit(tree, nil); len(found) != 0 {
 		t.Errorf("of no process: %v", found)
+	}
+}
+
+// One shmat(2) attaches the whole of a segment.
+func TestUnfitAttachments(t *testing.T) {
+	size := 3*memory.PageSize - 100
+	at := func(page, pages, pgoff, flags uint64) fastcr.VMA {
+		return fastcr.VMA{Start: page * memory.PageSize, End: (page + pages) * memory.PageSize, Pgoff: pgoff * memory.PageSize, Flags: flags,
+			Kind: fastcr.VMASysVShm, File: 5, Path: fastcr.PathRef{Path: "/SYSV00000000", Ino: 17, Size: size}}
+	}
+	other := func(v fastcr.VMA) fastcr.VMA { v.File++; return v }
+	rw, ro := fastcr.VMRead|fastcr.VMWrite, fastcr.VMRead
+	for name, c := range map[string]struct {
+		vmas []fastcr.VMA
+		want string // "": fits
+	}{
+		"whole":                    {[]fastcr.VMA{at(1, 3, 0, rw)}, ""},
+		"protected":                {[]fastcr.VMA{at(1, 1, 0, rw), at(2, 1, 1, ro), at(3, 1, 2, rw)}, ""},
+		"side by side":             {[]fastcr.VMA{at(1, 3, 0, rw), other(at(4, 3, 0, ro))}, ""},
+		"without its end":          {[]fastcr.VMA{at(1, 2, 0, rw)}, "not the whole"},
+		"without its beginning":    {[]fastcr.VMA{at(2, 2, 1, rw)}, "not the whole"},
+		"without its middle":       {[]fastcr.VMA{at(1, 1, 0, rw), at(3, 1, 2, rw)}, "not the whole"},
+		"beyond its end":           {[]fastcr.VMA{at(1, 4, 0, rw)}, "not the whole"},
+		"in another order":         {[]fastcr.VMA{at(1, 1, 0, rw), at(2, 1, 2, rw), at(3, 1, 1, rw)}, "not the whole"},
+		"joined of two":            {[]fastcr.VMA{at(1, 1, 0, rw), other(at(2, 2, 1, rw))}, "not the whole"},
+		"executable in its middle": {[]fastcr.VMA{at(1, 1, 0, rw), at(2, 2, 1, ro|fastcr.VMExec)}, "execution"},
+		"locked":                   {[]fastcr.VMA{at(1, 3, 0, rw|fastcr.VMLocked)}, "mlock"},
+	} {
+		tree := treeOf()
+		tree.Processes[0].VMAs = c.vmas
+		switch found := errors.Join(Unfit(tree, tree.Processes)...); {
+		case c.want == "" && found != nil:
+			t.Errorf("%s: refused: %v", name, found)
+		case c.want != "" && (found == nil || !strings.Contains(found.Error(), c.want) || !strings.Contains(found.Error(), "memory 17")):
+			t.Errorf("%s: %v, want %q", name, found, c.want)
+		}
+	}
+}
+
+// The restorer takes the segment and the way to attach it from fd and prot.
+func TestAttachment(t *testing.T) {
+	v := fastcr.VMA{Start: 0x1000, End: 0x3000, Kind: fastcr.VMASysVShm, Flags: fastcr.VMRead | fastcr.VMMayWrite | fastcr.VMMayShare, Path: fastcr.PathRef{Ino: 17}}
+	for _, c := range []struct {
+		pgoff    uint64
+		readOnly bool
+		fd       int64
+		prot     uint32
+	}{
+		{0, false, 17, unix.PROT_READ | unix.PROT_EXEC}, {0, true, 17, unix.PROT_READ}, {0x1000, false, attached, unix.PROT_READ},
+	} {
+		if v.Pgoff = c.pgoff; c.readOnly {
+			v.Flags &^= fastcr.VMMayWrite
+		}
+		got, err := newEncoder(treeOf(), EncodeOptions{}).vma(&fastcr.Process{}, &v)
+		if err != nil || got.GetFd() != c.fd || got.GetProt() != c.prot || got.GetShmid() != 17 || got.GetStatus() != vmaRegular|vmaSysVShm || got.GetFlags() != unix.MAP_SHARED {
+			t.Errorf("at offset %#x, read only %v: %v, %v", c.pgoff, c.readOnly, got, err)
+		}
+		v.Flags |= fastcr.VMMayWrite
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	vmaFilePrivate = 1 << 6
 	vmaFileShared  = 1 << 7
 	vmaAnonPrivate = 1 << 9
+	vmaSysVShm     = 1 << 10
 	vmaSocket      = 1 << 11
 	vmaVvar        = 1 << 12
 	vmaMemfd       = 1 << 14
@@ -100,6 +101,9 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
 			return nil, err
 		}
 		status, out.Shmid = status|vmaSocket, u64(id)
+	case fastcr.VMASysVShm:
+		status |= vmaSysVShm
+		attachment(v, out)
 	default:
 		return nil, fmt.Errorf("VMA %x-%x is of kind %d, which no image describes", v.Start, v.End, v.Kind)
 	}
@@ -133,7 +137,7 @@ func (e *Encoder) fileVMA(v *fastcr.VMA, out *pb.VmaEntry) (status uint32, err e
 
 // anonymous tells whether a mapping is restored without a file.
 func anonymous(v *fastcr.VMA) bool {
-	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMASocket && !v.HasShm()
+	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMASysVShm && v.Kind != fastcr.VMASocket && !v.HasShm()
 }
 
 func vmaProt(flags uint64) (prot uint32) {

@@ -75,6 +75,7 @@ func decodeThreadRec(rec []byte, b *builder) error {
 	t.State = r.State
 	t.Vfork = r.Vfork != 0
 	t.CgroupsID = fastcr.KObj(r.CssSet)
+	t.Undo, t.UndoSet = r.Undo != 0, int(r.UndoSet)
 	t.Traced, t.Tracer = r.Ptrace != 0, int(r.Tracer)
 	t.Regs = decodeRegs(r)
 	t.Mode32 = t.Regs.CS == cs32

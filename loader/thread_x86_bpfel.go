@@ -118,6 +118,8 @@ type threadThreadRec struct {
 	FpuSize        uint32
 	Nsiginfo       uint32
 	More           uint32
+	Undo           uint32
+	UndoSet        int32
 }
 
 type threadThreadScratch struct {

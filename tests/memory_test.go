@@ -22,9 +22,13 @@ func TestMappings(t *testing.T) {
 
 // What criu restored, with its memfds and in its time namespace, is dumped again.
 func TestSecondGeneration(t *testing.T) {
-	for _, source := range []string{"memory", "interleaved", "memfd", "hugetlb", "timers"} {
+	for _, source := range []string{"memory", "interleaved", "memfd", "hugetlb", "timers", "sysv"} {
 		t.Run(source, func(t *testing.T) {
 			c := Case{Source: source}
+			if source == "sysv" {
+				needFastcr(t)
+				c.Cleanup = removeIPC
+			}
 			if source == "hugetlb" {
 				c.Setup = lendHugePages
 			}
