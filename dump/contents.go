@@ -44,6 +44,9 @@ func (r *run) prepareContents() (err error) {
 	c.paths = map[pathKey]bool{}
 	c.bound = map[boundKey]string{}
 	c.flight = inFlight{files: map[int]*fastcr.File{}, where: map[fastcr.KObj]holder{}}
+	if err := nameQueues(r.look); err != nil {
+		return err
+	}
 	if err := c.checkPaths(r.look, false); err != nil {
 		return err
 	}

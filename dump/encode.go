@@ -34,6 +34,9 @@ func (r *run) encode() (err error) {
 	if err := r.coversConnections(); err != nil {
 		return err
 	}
+	if err := nameQueues(r.tree); err != nil {
+		return err
+	}
 	if err := r.contents.checkPaths(r.tree, r.opts.LeaveRunning); err != nil {
 		return err
 	}
