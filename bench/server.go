@@ -117,7 +117,7 @@ func (p *serverProgram) Check(ctx context.Context) error {
 	return p.Instance.Check(ctx)
 }
 
-// Close ends the clients and the server, all of its tree, and removes its files.
+// Close ends the clients and the server, all of its tree, and removes what it left.
 func (p *serverProgram) Close() {
 	p.Disconnect()
 	pids := treeOf(p.PID)
@@ -125,6 +125,7 @@ func (p *serverProgram) Close() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	awaitGone(pids)
+	p.Clear()
 	_ = os.RemoveAll(p.Dir)
 }
 

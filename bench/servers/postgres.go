@@ -8,11 +8,13 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/fastcr/fastcr/bench/openloop"
 )
@@ -21,7 +23,7 @@ import (
 // transaction. What was committed is counted on both sides.
 var postgresServer = &Server{
 	Name: "postgres", Rate: 300, Clients: 4, MiB: 64, programs: []string{"postgres", "initdb"},
-	command: postgresCommand, fill: fillPostgres, client: newPostgresClient, check: checkPostgres,
+	command: postgresCommand, fill: fillPostgres, client: newPostgresClient, check: checkPostgres, clear: clearPostgres,
 }
 
 const postgresAccounts = 100000
@@ -54,9 +56,23 @@ func postgresCommand(i *Instance) (*exec.Cmd, error) {
 	}
 	cmd = exec.Command(postgres, "-D", data, "-p", strconv.Itoa(i.Port), "-k", "", "-c", "listen_addresses=127.0.0.1",
 		"-c", "shared_buffers=64MB", "-c", "autovacuum=off")
-	// Its System V shared memory is dumped with the namespace that it is in.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as.Credential, Cloneflags: syscall.CLONE_NEWIPC}
+	cmd.SysProcAttr = as
 	return cmd, nil
+}
+
+// clearPostgres removes the System V shared memory of a postmaster that was killed: its number is the
+// last word of the seventh line of postmaster.pid.
+func clearPostgres(i *Instance) {
+	b, _ := os.ReadFile(filepath.Join(i.Dir, "data", "postmaster.pid"))
+	lines := strings.Split(string(b), "\n")
+	if len(lines) < 7 {
+		return
+	}
+	if words := strings.Fields(lines[6]); len(words) == 2 {
+		if id, err := strconv.Atoi(words[1]); err == nil {
+			_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
+		}
+	}
 }
 
 func (i *Instance) pgConnect(ctx context.Context) (*pgx.Conn, error) {

@@ -32,6 +32,7 @@ type Server struct {
 	fill     func(context.Context, *Instance) error
 	client   func(*Instance, int) (openloop.Client, error)
 	check    func(context.Context, *Instance) error // beside what every answer tells
+	clear    func(*Instance)                        // what outlives its processes, besides files
 }
 
 // All are the servers that the suite knows.
@@ -206,6 +207,13 @@ func (i *Instance) Check(ctx context.Context) error {
 func (i *Instance) Disconnect() {
 	if i.load != nil {
 		i.load.Close()
+	}
+}
+
+// Clear removes what a server that was killed leaves behind, besides its files.
+func (i *Instance) Clear() {
+	if i.clear != nil {
+		i.clear(i)
 	}
 }
 
