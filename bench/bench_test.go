@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,9 +54,10 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(quick) < 5 || len(quick) >= len(all) {
 		t.Fatalf("%d of %d, %v", len(quick), len(all), err)
 	}
-	for _, w := range all {
-		if w.Name() == "mib=8192" {
-			t.Error("8 GiB do not fit three times into 20")
+	for memory, want := range map[uint64][]int{24 << 30: {4096, 8192}, 10 << 30: {4096, 6144}, 7 << 30: {2048, 4096}, 1 << 30: {256, 576}} {
+		sizes := memorySizes(memory)
+		if got := sizes[len(sizes)-2:]; !slices.Equal(got, want) {
+			t.Errorf("of %d GiB: the largest are %v MiB, want %v", memory>>30, got, want)
 		}
 	}
 	threads, err := Choose(all, []string{"threads"}, false)
@@ -77,6 +79,7 @@ func TestReadDumpers(t *testing.T) {
 		"[[dumper]]\nname=\"a\"\ndump=[\"a\",\"{pid}\",\"{dir}\"]\nfrozen=\"json:f\"\n": "",
 		"[[dumper]]\nname=\"a\"\n":                            "needs a name and a dump command",
 		"[[dumper]]\nname=\"a\"\ndump=[\"a\"]\nfroozen=\"x\"": "froozen is not known",
+		"[[dumper]]\nname=\"a\"\ndump=[\"a\"]\nfrozen=\"f\"":  "it is criu or json:FIELD",
 		"":          "there is no [[dumper]]",
 		"[[dumper]": "expected",
 	} {
@@ -99,7 +102,7 @@ func fabricated(factor float64) *Results {
 		if i == 1 {
 			w.Args = []string{"mib=64"}
 		}
-		r.Workloads = append(r.Workloads, WorkloadInfo{w.Name(), w.Sweep, w.Unit, w.Value})
+		r.Workloads = append(r.Workloads, WorkloadInfo{Name: w.Name(), Sweep: w.Sweep, Unit: w.Unit, Value: w.Value})
 		for round := range 6 {
 			noise := 1 + float64(round)/100
 			r.add(Sample{Workload: w.Name(), Dumper: "fastcr", Round: round, Frozen: 200 * v * noise * factor, Stall: 210 * v, Total: 9000,
@@ -191,8 +194,9 @@ func TestMeasuresRealDumps(t *testing.T) {
 		t.Fatal(err)
 	}
 	never := Dumper{Name: "never", Dump: []string{"sh", "-c", "echo it does not want >&2; exit 1"}}
-	w := point("own", "", 0, "mib=4", "threads=3", "vmas=20", "fds=40", "kinds=10", "queued=1", "procs=2", "rewrite=50", "zipf=1")
-	r, err := Run(ctx, &Plan{Workloads: []Workload{w}, Dumpers: append(dumpers, never), Rounds: 1, Restores: true})
+	silent := Dumper{Name: "silent", Dump: []string{"true"}}
+	w := point(ownSweep, "", 0, "mib=4", "threads=3", "vmas=20", "fds=40", "kinds=10", "queued=1", "procs=2", "rewrite=50", "zipf=1")
+	r, err := Run(ctx, &Plan{Workloads: []Workload{w}, Dumpers: append(dumpers, never, silent), Rounds: 1, Restores: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,6 +213,10 @@ func TestMeasuresRealDumps(t *testing.T) {
 	if why := r.WhyNot(w.Name(), "never"); why != "refused: it does not want" {
 		t.Errorf("%q", why)
 	}
+	var table bytes.Buffer
+	if err := r.Table(&table, true); err != nil || !strings.Contains(table.String(), "| silent | – |") || !strings.Contains(table.String(), "× by stall") {
+		t.Errorf("a dumper that says nothing of its frozen time: %v\n%s", err, table.String())
+	}
 }
 
 // TestCheckMissesWhatIsGone: a target that lost a process says so.
@@ -218,7 +226,7 @@ func TestCheckMissesWhatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := point("own", "", 0, "mib=1", "threads=2", "vmas=4", "fds=30", "kinds=10", "procs=3")
+	w := point(ownSweep, "", 0, "mib=1", "threads=2", "vmas=4", "fds=30", "kinds=10", "procs=3")
 	target, err := StartTarget(ctx, load, &w)
 	if err != nil {
 		t.Fatal(err)

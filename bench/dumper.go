@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,7 @@ type Dumper struct {
 	Kill    []string `toml:"kill"`    // ends it; empty: restores are not measured
 	Restore []string `toml:"restore"` // returns when the target runs again
 	Before  []string `toml:"before"`  // run before each dump, not measured: a pre-dump, into {dir}/pre
+	Sweeps  []string `toml:"sweeps"`  // those that it takes part in unless it is named; empty: all
 
 	// Frozen says where the freeze time is: "json:FIELD" of what the command prints, in
 	// microseconds, "criu" for CRIU's stats-dump, or empty.
@@ -33,11 +35,20 @@ type Dumper struct {
 	Cgroup string `toml:"cgroup"`
 	// Flags are given for a server: its connections are kept, which criu wants to be told.
 	Flags *[]string `toml:"flags"` // default: criu's own
+	About string    `toml:"about"` // what it is, in a few words
 	// Impossible is why it cannot be run here.
 	Impossible string `toml:"-"`
 
 	clock string // targets/run.c, through which commands that are measured are run
 }
+
+// takes tells whether it takes part in a workload.
+func (d *Dumper) takes(w *Workload) bool {
+	return len(d.Sweeps) == 0 || slices.Contains(d.Sweeps, w.Sweep) || w.Sweep == ownSweep
+}
+
+// preDir is where, in a dump's images directory, those of a pre-dump are.
+const preDir = "pre"
 
 // command is a command line for one target and images directory.
 func (d *Dumper) command(line []string, pid int, dir string) []string {
@@ -57,39 +68,6 @@ func (d *Dumper) flags(t program) []string {
 	return t.Flags()
 }
 
-// BuiltIn are the dumpers that the suite knows by itself; criu may be empty.
-func BuiltIn(ctx context.Context, fastcr, criu string) []Dumper {
-	all := []Dumper{{
-		Name: "fastcr", Frozen: "json:frozen_us",
-		Dump: []string{fastcr, "dump", "--json", "--pid", "{pid}", "-R", "-D", "{dir}"},
-		Kill: []string{fastcr, "dump", "--json", "--pid", "{pid}", "-D", "{dir}"},
-	}}
-	plain := Dumper{Name: "criu", Frozen: "criu",
-		Dump: []string{criu, "dump", "--tree", "{pid}", "--leave-running", "--images-dir", "{dir}"},
-		Kill: []string{criu, "dump", "--tree", "{pid}", "--images-dir", "{dir}"},
-	}
-	grouped := plain
-	grouped.Name, grouped.Cgroup = "criu-freeze-cgroup", "--freeze-cgroup"
-	pre := plain
-	pre.Name = "criu-pre-dump"
-	pre.Before = []string{criu, "pre-dump", "--tree", "{pid}", "--images-dir", "{dir}/pre", "--track-mem"}
-	pre.Dump = append(pre.Dump[:len(pre.Dump):len(pre.Dump)], "--prev-images-dir", "pre", "--track-mem")
-	pre.Kill = append(pre.Kill[:len(pre.Kill):len(pre.Kill)], "--prev-images-dir", "pre", "--track-mem")
-	if criu != "" && exec.CommandContext(ctx, criu, "check", "--feature", "mem_dirty_track").Run() != nil {
-		pre.Impossible = notPossible + ": no soft-dirty"
-	}
-	for _, d := range []Dumper{plain, grouped, pre} {
-		if criu == "" {
-			d.Impossible = notPossible + ": criu was not found"
-		}
-		all = append(all, d)
-	}
-	for i := range all {
-		all[i].Restore = []string{criu, "restore", "--images-dir", "{dir}", "--restore-detached"}
-	}
-	return all
-}
-
 // notPossible begins the reason why a dumper cannot be run at all on this machine.
 const notPossible = "not possible"
 
@@ -106,6 +84,7 @@ type measured struct {
 	frozen      float64 // microseconds
 	stages      map[string]float64
 	files, size float64
+	sync        float64 // microseconds
 }
 
 // run runs one command line and reads the dumper's figures.

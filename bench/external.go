@@ -3,12 +3,14 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
-// ReadDumpers reads the description of dumpers that the suite does not know:
+// ReadDumpers reads the description of dumpers that the suite does not know (bench/README.md has all fields):
 //
 //	[[dumper]]
 //	name    = "mine"
@@ -27,9 +29,16 @@ func ReadDumpers(path string) ([]Dumper, error) {
 	if left := meta.Undecoded(); len(left) > 0 {
 		return nil, fmt.Errorf("dumpers of %s: %s is not known", path, left[0])
 	}
-	for _, d := range file.Dumper {
+	for i := range file.Dumper {
+		d := &file.Dumper[i]
 		if d.Name == "" || len(d.Dump) == 0 {
 			return nil, fmt.Errorf("dumpers of %s: a dumper needs a name and a dump command", path)
+		}
+		if _, isJSON := strings.CutPrefix(d.Frozen, "json:"); d.Frozen != "" && d.Frozen != "criu" && !isJSON {
+			return nil, fmt.Errorf("dumpers of %s: frozen of %s is %q: it is criu or json:FIELD", path, d.Name, d.Frozen)
+		}
+		if _, err := exec.LookPath(d.Dump[0]); err != nil {
+			d.Impossible = fmt.Sprintf("%s: %s was not found", notPossible, d.Dump[0])
 		}
 	}
 	if len(file.Dumper) == 0 {
@@ -49,7 +58,9 @@ func ChooseDumpers(all []Dumper, names []string) ([]Dumper, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no dumper is called %q: --list shows them", n)
 		}
-		out = append(out, all[i])
+		d := all[i]
+		d.Sweeps = nil // whatever is measured
+		out = append(out, d)
 	}
 	return out, nil
 }

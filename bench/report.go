@@ -22,7 +22,7 @@ func (r *Results) Report(w io.Writer) error {
 		Rows    []reportRow
 		Columns []string
 		Answers []answerRow
-	}{Results: r, Answers: r.answers(), Columns: []string{"frozen", "stall", "total", "cpu", "peak memory", "restore"}}
+	}{Results: r, Answers: r.answers(), Columns: reportColumns}
 	for _, sweep := range r.Sweeps() {
 		svg, err := r.plotSweep(sweep)
 		if err != nil {
@@ -76,7 +76,6 @@ type reportRow struct {
 	Workload, Dumper string
 	Cells            []reportCell
 	WhyNot           string
-	Against          reportCell
 }
 
 // reportCell is a median, and below it the smallest and the largest.
@@ -87,20 +86,48 @@ func newCell(s string) reportCell {
 	return reportCell{median, strings.TrimSuffix(spread, ")")}
 }
 
+var reportColumns = []string{"frozen", "against the first", "noise", "stall", "total", "cpu", "peak memory", "images", "slower after", "calls interrupted", "restore", "away"}
+
 func (r *Results) reportRows() (rows []reportRow) {
 	for _, wl := range r.Workloads {
 		for _, d := range r.Plan.Dumpers {
 			row := reportRow{Workload: wl.Name, Dumper: d, WhyNot: r.WhyNot(wl.Name, d)}
-			if len(r.Of(wl.Name, d, Clocks[0])) > 0 {
-				for _, c := range []string{"frozen", "stall", "total", "cpu"} {
-					row.Cells = append(row.Cells, newCell(duration(spread(r.Of(wl.Name, d, clockNamed(c))))))
-				}
-				row.Cells = append(row.Cells, reportCell{Median: size(spread(r.Of(wl.Name, d, clockNamed("peak"))).Median)},
-					reportCell{Median: r.restored(wl.Name, d)})
-				row.Against = newCell(r.against(wl.Name, r.Plan.Dumpers[0], d))
+			if r.dumped(wl.Name, d) {
+				row.Cells = r.reportCells(wl.Name, d)
+			} else if row.WhyNot == "" {
+				continue // it takes no part
 			}
 			rows = append(rows, row)
 		}
 	}
 	return rows
+}
+
+func (r *Results) reportCells(workload, dumper string) []reportCell {
+	timed := func(clock string) reportCell { return newCell(duration(r.spread(workload, dumper, clock))) }
+	files := spread(r.Of(workload, dumper, Clock{"files", func(s *Sample) float64 { return s.Files }})).Median
+	calls := spread(r.Of(workload, dumper, Clock{"calls", func(s *Sample) float64 { return s.Interrupted }})).Median
+	restored := timed("restore")
+	if restored.Median == "–" {
+		restored = reportCell{Median: r.restored(workload, dumper)} // perhaps why
+	}
+	return []reportCell{
+		timed("frozen"), newCell(r.against(workload, r.Plan.Dumpers[0], dumper)), {Median: noiseFloor(r.Of(workload, dumper, Clocks[0]))},
+		timed("stall"), timed("total"), timed("cpu"), {Median: size(r.spread(workload, dumper, "peak").Median)},
+		{r.written(workload, dumper), fmt.Sprintf("%.0f files", files)}, {Median: r.slower(workload, dumper)}, {Median: fmt.Sprintf("%.0f", calls)}, restored, timed("away"),
+	}
+}
+
+// slower is how much less the target did in a while after than before.
+func (r *Results) slower(workload, dumper string) string {
+	var values []float64
+	for i := range r.Samples {
+		if s := &r.Samples[i]; s.Workload == workload && s.Dumper == dumper && s.Total > 0 {
+			values = append(values, s.Slower)
+		}
+	}
+	if r.Plan.Watched == 0 || len(values) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", 100*spread(values).Median)
 }

@@ -6,22 +6,25 @@ import (
 	"time"
 )
 
-// restores has every dumper end a fresh target, brings it back, and has it check itself.
+// restores has the dumpers in turn end a fresh target, brings it back, and has it check itself.
 func (r *runner) restores(ctx context.Context, w *Workload) error {
-	for i := range r.Dumpers {
-		d := &r.Dumpers[i]
-		if r.refused[d.Name] != "" || d.Impossible != "" || len(d.Kill) == 0 || d.Restore[0] == "" {
-			continue
-		}
-		r.say("%s: %s, restore", w.Name(), d.Name)
-		s := Sample{Workload: w.Name(), Dumper: d.Name, Round: r.Rounds + 1}
-		if err := r.restore(ctx, d, w, &s); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
+	for round := 1; round <= r.Restores; round++ {
+		for i := range r.Dumpers {
+			d := &r.Dumpers[i]
+			if !d.takes(w) || r.refused[d.Name] != "" || d.Impossible != "" || len(d.Kill) == 0 || len(d.Restore) == 0 {
+				continue
 			}
-			s.fail(err)
+			r.step("%s: %s, restore %d of %d", w.Name(), d.Name, round, r.Restores)
+			s := Sample{Workload: w.Name(), Dumper: d.Name, Round: r.Rounds + round}
+			if err := r.restore(ctx, d, w, &s); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				s.fail(err)
+				r.refused[d.Name] = s.Refused + s.Failed
+			}
+			r.res.add(s)
 		}
-		r.res.add(s)
 	}
 	return nil
 }
@@ -34,7 +37,7 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 		return err
 	}
 	defer t.Close()
-	dir, err := r.freshDir()
+	dir, err := r.place.fresh()
 	if err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 		return err
 	}
 	pids := treeOf(t.Root())
-	_, err = d.run(ctx, argv, dir)
+	m, err := d.run(ctx, argv, dir)
 	undo()
 	if err != nil {
 		return err
@@ -58,6 +61,7 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 		return err
 	}
 	s.Restore = micros(time.Since(at))
+	s.Kill, s.KillFrozen, s.Away = m.total, m.frozen, t.Away()
 	if err := t.Check(ctx); err != nil {
 		return fmt.Errorf("restored, but wrong: %w", err)
 	}

@@ -24,9 +24,12 @@ type Results struct {
 	Started time.Time `json:"started"`
 	Machine Machine   `json:"machine"`
 	Plan    struct {
-		Rounds    int      `json:"rounds"`
-		Dumpers   []string `json:"dumpers"`
-		ImagesDir string   `json:"images_dir"` // "tmpfs", or the directory that was asked for
+		Rounds    int                            `json:"rounds"`
+		Restores  int                            `json:"restores"`
+		Watched   float64                        `json:"watched_us"` // how long the target is watched before and after a dump
+		Dumpers   []string                       `json:"dumpers"`
+		Commands  map[string]map[string][]string `json:"commands"`   // of each dumper: "dump", "kill", "restore", "before"
+		ImagesDir string                         `json:"images_dir"` // "tmpfs", or the directory that was asked for
 	} `json:"plan"`
 	Workloads []WorkloadInfo `json:"workloads"`
 	Samples   []Sample       `json:"samples"`
@@ -38,6 +41,8 @@ type WorkloadInfo struct {
 	Sweep string  `json:"sweep"`
 	Unit  string  `json:"unit,omitempty"`
 	Value float64 `json:"value"`
+
+	ImagesDir string `json:"images_dir,omitempty"` // if not the plan's: images did not fit into memory
 }
 
 // Machine is where it was measured.
@@ -52,16 +57,18 @@ type Machine struct {
 
 func newResults(ctx context.Context, p *Plan) *Results {
 	r := &Results{Schema: Schema, Started: time.Now().UTC(), Machine: thisMachine()}
-	r.Plan.Rounds, r.Plan.ImagesDir = p.Rounds, p.ImagesDir
+	r.Plan.Rounds, r.Plan.Restores, r.Plan.Watched, r.Plan.ImagesDir = p.Rounds, p.Restores, micros(p.After), p.ImagesDir
+	r.Plan.Commands = map[string]map[string][]string{}
 	if p.ImagesDir == "" {
 		r.Plan.ImagesDir = "tmpfs"
 	}
 	for _, d := range p.Dumpers {
 		r.Plan.Dumpers = append(r.Plan.Dumpers, d.Name)
+		r.Plan.Commands[d.Name] = map[string][]string{"dump": d.Dump, "kill": d.Kill, "restore": d.Restore, "before": d.Before}
 		r.Machine.Versions[d.Name] = versionOf(ctx, d.Dump[0])
 	}
 	for _, w := range p.Workloads {
-		r.Workloads = append(r.Workloads, WorkloadInfo{w.Name(), w.Sweep, w.Unit, w.Value})
+		r.Workloads = append(r.Workloads, WorkloadInfo{Name: w.Name(), Sweep: w.Sweep, Unit: w.Unit, Value: w.Value})
 	}
 	return r
 }
@@ -86,6 +93,9 @@ func thisMachine() Machine {
 	return m
 }
 
+// Memory is how many bytes of memory the machine has, 0 if nobody knows.
+func Memory() uint64 { return thisMachine().Memory }
+
 // FreeMemory is how many bytes can be had without swapping, 0 if nobody knows.
 func FreeMemory() uint64 {
 	fs, err := procfs.NewDefaultFS()
@@ -109,6 +119,15 @@ func versionOf(ctx context.Context, program string) string {
 	return line
 }
 
+// place notes where a workload's images are written, if that is not what the plan says.
+func (r *Results) place(workload, dir string) {
+	for i := range r.Workloads {
+		if r.Workloads[i].Name == workload {
+			r.Workloads[i].ImagesDir = dir
+		}
+	}
+}
+
 func (r *Results) add(s Sample) { r.Samples = append(r.Samples, s) }
 
 // Of are the samples of one workload by one dumper that have this figure.
@@ -120,6 +139,11 @@ func (r *Results) Of(workload, dumper string, c Clock) (values []float64) {
 		}
 	}
 	return values
+}
+
+// dumped tells whether a dumper dumped a workload at least once.
+func (r *Results) dumped(workload, dumper string) bool {
+	return len(r.Of(workload, dumper, clockNamed("total"))) > 0
 }
 
 // WhyNot is why there are no figures of a workload by a dumper, or why its restore

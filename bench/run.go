@@ -16,10 +16,10 @@ type Plan struct {
 	Workloads []Workload
 	Dumpers   []Dumper
 	Rounds    int           // dumps of each workload by each dumper, after one that warms up
-	Restores  bool          // measure a restore too
+	Restores  int           // restores of each workload by each dumper
 	After     time.Duration // how long the target is watched before and after a dump
-	ImagesDir string        // where images are written, removed again; empty: a tmpfs of our own
-	Progress  func(string)  // what is being done
+	ImagesDir string        // where images are written and synced, removed again; empty: a tmpfs of our own
+	Progress  func(done, total int, what string)
 }
 
 // patience is how long one command may take.
@@ -44,66 +44,81 @@ func Run(ctx context.Context, p *Plan) (*Results, error) {
 	for i := range p.Dumpers {
 		p.Dumpers[i].clock = filepath.Join(dir, runProgram)
 	}
-	images, undo, err := imagesDir(p.ImagesDir, dir)
-	if err != nil {
+	places := places{asked: p.ImagesDir, tmpfs: filepath.Join(dir, "images")}
+	if err := places.open(); err != nil {
 		return nil, err
 	}
-	defer undo()
-	res := newResults(ctx, p)
-	r := &runner{Plan: p, load: load, images: images, res: res}
+	defer places.close()
+	r := &runner{Plan: p, load: load, places: places, res: newResults(ctx, p)}
 	for i := range p.Workloads {
-		if err := r.workload(ctx, &p.Workloads[i]); err != nil {
-			if ctx.Err() != nil {
-				return res, ctx.Err()
-			}
-			for _, d := range p.Dumpers {
-				res.add(Sample{Workload: p.Workloads[i].Name(), Dumper: d.Name, Failed: err.Error()})
-			}
+		r.total += r.steps(&p.Workloads[i])
+	}
+	for i := range p.Workloads {
+		done := r.done
+		err := r.workload(ctx, &p.Workloads[i])
+		if ctx.Err() != nil {
+			return r.res, ctx.Err()
 		}
+		if err != nil {
+			r.fail(&p.Workloads[i], err)
+		}
+		r.done = done + r.steps(&p.Workloads[i])
 	}
-	return res, nil
-}
-
-// imagesDir is an empty directory for images: in a tmpfs, or below what was asked for.
-func imagesDir(asked, dir string) (images string, undo func(), err error) {
-	if asked != "" {
-		images, err = os.MkdirTemp(asked, "fastcr-bench-images-")
-		return images, func() { os.RemoveAll(images) }, err
-	}
-	images = filepath.Join(dir, "images")
-	if err := os.Mkdir(images, 0o700); err != nil {
-		return "", nil, err
-	}
-	if err := unix.Mount("tmpfs", images, "tmpfs", 0, "size=90%"); err != nil {
-		return "", nil, fmt.Errorf("mount a tmpfs for images: %w", err)
-	}
-	return images, func() { _ = unix.Unmount(images, unix.MNT_DETACH) }, nil
+	return r.res, nil
 }
 
 type runner struct {
 	*Plan
-	load, images string
-	res          *Results
-	refused      map[string]string // dumper → why it does not dump this workload
+	load        string
+	places      places
+	res         *Results
+	done, total int               // steps
+	place       place             // of this workload's images
+	refused     map[string]string // dumper → why it does not dump this workload
 }
 
-func (r *runner) say(format string, args ...any) {
+// steps is how many dumps and restores a workload takes.
+func (r *runner) steps(w *Workload) (n int) {
+	for i := range r.Dumpers {
+		if r.Dumpers[i].takes(w) {
+			n += r.Rounds + 1 + r.Restores
+		}
+	}
+	return n
+}
+
+// step says what is done next.
+func (r *runner) step(format string, args ...any) {
 	if r.Progress != nil {
-		r.Progress(fmt.Sprintf(format, args...))
+		r.Progress(r.done, r.total, fmt.Sprintf(format, args...))
+	}
+	r.done++
+}
+
+// fail notes for every dumper why a workload has no figures.
+func (r *runner) fail(w *Workload, err error) {
+	for i := range r.Dumpers {
+		if d := &r.Dumpers[i]; d.takes(w) {
+			s := Sample{Workload: w.Name(), Dumper: d.Name}
+			s.fail(err)
+			r.res.add(s)
+		}
 	}
 }
 
 // workload measures one workload with every dumper in turn.
-func (r *runner) workload(ctx context.Context, w *Workload) error {
+func (r *runner) workload(ctx context.Context, w *Workload) (err error) {
 	if w.Server != nil {
 		if why := w.Server.Missing(); why != "" {
-			for _, d := range r.Dumpers {
-				r.res.add(Sample{Workload: w.Name(), Dumper: d.Name, Refused: notPossible + ": " + why})
-			}
+			r.fail(w, &refusedError{notPossible + ": " + why})
 			return nil
 		}
 	}
-	r.say("%s: starts", w.Name())
+	if r.place, err = r.places.of(w); err != nil {
+		return err
+	}
+	defer r.place.clear()
+	r.res.place(w.Name(), r.place.unusual)
 	t, err := r.start(ctx, w)
 	if err != nil {
 		return err
@@ -112,29 +127,34 @@ func (r *runner) workload(ctx context.Context, w *Workload) error {
 	r.refused = map[string]string{}
 	for round := 0; round <= r.Rounds; round++ { // the first warms up
 		for i := range r.Dumpers {
-			d := &r.Dumpers[i]
-			if r.refused[d.Name] != "" || d.Impossible != "" && round > 0 {
-				continue
-			}
-			r.say("%s: %s, round %d of %d", w.Name(), d.Name, round, r.Rounds)
-			s := Sample{Workload: w.Name(), Dumper: d.Name, Round: round}
-			r.dump(ctx, d, t, &s)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if !s.ok() {
-				r.refused[d.Name] = s.Refused + s.Failed
-			}
-			if round > 0 || !s.ok() {
-				r.res.add(s)
+			if err := r.turn(ctx, &r.Dumpers[i], w, t, round); err != nil {
+				return err
 			}
 		}
 	}
 	if err := t.Check(ctx); err != nil {
 		return fmt.Errorf("after the dumps: %w", err)
 	}
-	if r.Restores {
-		return r.restores(ctx, w)
+	t.Close()
+	return r.restores(ctx, w)
+}
+
+// turn is one dumper's turn in a round.
+func (r *runner) turn(ctx context.Context, d *Dumper, w *Workload, t program, round int) error {
+	if !d.takes(w) || r.refused[d.Name] != "" || d.Impossible != "" && round > 0 {
+		return nil
+	}
+	r.step("%s: %s, round %d of %d", w.Name(), d.Name, round, r.Rounds)
+	s := Sample{Workload: w.Name(), Dumper: d.Name, Round: round}
+	r.dump(ctx, d, t, &s)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !s.ok() {
+		r.refused[d.Name] = s.Refused + s.Failed
+	}
+	if round > 0 || !s.ok() {
+		r.res.add(s)
 	}
 	return nil
 }
@@ -147,7 +167,7 @@ func (r *runner) dump(ctx context.Context, d *Dumper, t program, s *Sample) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	dir, err := r.freshDir()
+	dir, err := r.place.fresh()
 	if err != nil {
 		s.Failed = err.Error()
 		return
@@ -160,7 +180,9 @@ func (r *runner) dump(ctx context.Context, d *Dumper, t program, s *Sample) {
 	defer undo()
 	var m *measured
 	err = t.Watch(ctx, s, r.After, func() (err error) {
-		m, err = d.run(ctx, argv, dir)
+		if m, err = d.run(ctx, argv, dir); err == nil {
+			m.sync, err = r.place.sync()
+		}
 		return err
 	})
 	if err != nil {
@@ -181,17 +203,8 @@ func (s *Sample) fail(err error) {
 }
 
 func (s *Sample) take(m *measured) {
-	s.Frozen, s.Total, s.CPU, s.Peak = m.frozen, m.total, m.cpu, m.peak
-	s.Files, s.Written, s.Stages = m.files, m.size, m.stages
-}
-
-// freshDir is an empty images directory.
-func (r *runner) freshDir() (string, error) {
-	dir := filepath.Join(r.images, "img")
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
-	return dir, os.Mkdir(dir, 0o700)
+	s.Frozen, s.Total, s.CPU, s.Peak = m.frozen, m.total+m.sync, m.cpu, m.peak
+	s.Files, s.Written, s.Stages, s.Sync = m.files, m.size, m.stages, m.sync
 }
 
 // prepareDump does what belongs to a dump but is not measured.
@@ -199,7 +212,7 @@ func prepareDump(ctx context.Context, d *Dumper, line []string, t program, dir s
 	pid := t.Root()
 	argv, undo = append(d.command(line, pid, dir), d.flags(t)...), func() {}
 	if len(d.Before) > 0 {
-		if err := os.Mkdir(filepath.Join(dir, "pre"), 0o700); err != nil {
+		if err := os.Mkdir(filepath.Join(dir, preDir), 0o700); err != nil {
 			return nil, nil, err
 		}
 		if _, err := (&Dumper{Name: d.Name}).run(ctx, d.command(d.Before, pid, dir), dir); err != nil {

@@ -15,15 +15,25 @@ type Sample struct {
 	Written float64            `json:"image_bytes,omitempty"` // blocks of the images
 	Files   float64            `json:"image_files,omitempty"` //
 	Slower  float64            `json:"slower,omitempty"`      // how much less the target did in a while after than before: 0.01 is 1 %
-	Restore float64            `json:"restore_us,omitempty"`  // from the start of the restore to the target's first beat
+	Sync    float64            `json:"sync_us,omitempty"`     // of Total: what was not on the disk yet, and had to be
 	Stages  map[string]float64 `json:"stages_us,omitempty"`   // fastcr's own
+
+	// Calls of the target that returned EINTR though nobody sent a signal.
+	Interrupted float64 `json:"interrupted_calls,omitempty"`
+
+	// Of a restore.
+	Kill       float64 `json:"kill_us,omitempty"`        // the command that dumped the target and ended it
+	KillFrozen float64 `json:"kill_frozen_us,omitempty"` // in it, as the dumper reports it: from the freeze to the end
+	Restore    float64 `json:"restore_us,omitempty"`     // from the start of the restore to the target's first sign of life
+	Away       float64 `json:"away_us,omitempty"`        // from the target's last beat to that sign
 
 	// Of a server: what an open-loop client saw "before", "during" and "after" the dump, and
 	// the longest latency in each TimelineStep, from Began before the start of the dump on.
 	Latency  map[string]Latency `json:"latency,omitempty"`
 	Timeline []float64          `json:"timeline_us,omitempty"`
 	Began    float64            `json:"began_us,omitempty"`
-	CPUs     map[string]string  `json:"cpus,omitempty"` // processors that "server" and "clients" may use
+
+	CPUs map[string]string `json:"cpus,omitempty"` // processors that "target" and "dumper", or "server" and "clients" may use
 
 	// Why there are no figures: the dumper refused the workload, cannot be run here,
 	// or something went wrong. Wrong: it was restored, but not as it was.
@@ -47,6 +57,7 @@ var Clocks = []Clock{
 	{"total", func(s *Sample) float64 { return s.Total }},
 	{"cpu", func(s *Sample) float64 { return s.CPU }},
 	{"restore", func(s *Sample) float64 { return s.Restore }},
+	{"away", func(s *Sample) float64 { return s.Away }},
 	{"peak", func(s *Sample) float64 { return s.Peak }},
 }
 

@@ -103,6 +103,9 @@ func (p *serverProgram) Sign(ctx context.Context) func() error {
 	}
 }
 
+// Away is not known: its clients ask nothing meanwhile.
+func (p *serverProgram) Away() float64 { return 0 }
+
 // Check sends requests for a while: each answer is compared with what it should be.
 func (p *serverProgram) Check(ctx context.Context) error {
 	run := p.Load().Start(ctx)
@@ -119,8 +122,12 @@ func (p *serverProgram) Check(ctx context.Context) error {
 
 // Close ends the clients and the server, all of its tree, and removes what it left.
 func (p *serverProgram) Close() {
+	if p.PID == 0 {
+		return
+	}
 	p.Disconnect()
 	pids := treeOf(p.PID)
+	p.PID = 0
 	for _, pid := range pids {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -48,4 +49,16 @@ func noise(values []float64) float64 {
 func means(r Spread, a, b []float64) bool {
 	floor := max(noise(a), noise(b))
 	return r.Median > floor || r.Median < 1/floor
+}
+
+// noiseFloor is noise to be read.
+func noiseFloor(values []float64) string {
+	switch n := noise(values); {
+	case math.IsInf(n, 1):
+		return "–"
+	case n < 2:
+		return fmt.Sprintf("±%.0f %%", 100*(n-1))
+	default:
+		return fmt.Sprintf("%.1f×", n)
+	}
 }

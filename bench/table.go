@@ -13,21 +13,17 @@ import (
 func (r *Results) Table(w io.Writer, markdown bool) error {
 	base := r.Plan.Dumpers[0]
 	out := newGrid(w, markdown)
-	out.row("workload", "dumper", "frozen", "stall", "total", "cpu", "peak", "restore", "frozen against "+base)
-	out.rule(9)
+	head := []string{"workload", "dumper", "frozen", "stall", "total", "cpu", "peak", "images", "restore", "away", "frozen against " + base, "noise"}
+	out.row(head...)
+	out.rule(len(head))
 	for _, wl := range r.Workloads {
 		for _, d := range r.Plan.Dumpers {
-			frozen := r.Of(wl.Name, d, Clocks[0])
-			if why := r.WhyNot(wl.Name, d); why != "" && len(frozen) == 0 {
-				out.row(wl.Name, d, out.reason(why), "", "", "", "", "", "")
-				continue
+			switch why := r.WhyNot(wl.Name, d); {
+			case r.dumped(wl.Name, d):
+				out.row(append([]string{wl.Name, d}, r.tableCells(wl.Name, d)...)...)
+			case why != "":
+				out.row(append([]string{wl.Name, d, out.reason(why)}, make([]string, len(head)-3)...)...)
 			}
-			cells := []string{wl.Name, d}
-			for _, c := range []string{"frozen", "stall", "total", "cpu"} {
-				cells = append(cells, duration(spread(r.Of(wl.Name, d, clockNamed(c)))))
-			}
-			cells = append(cells, size(spread(r.Of(wl.Name, d, clockNamed("peak"))).Median), r.restored(wl.Name, d), r.against(wl.Name, base, d))
-			out.row(cells...)
 		}
 	}
 	if rows := r.answers(); len(rows) > 0 {
@@ -36,9 +32,49 @@ func (r *Results) Table(w io.Writer, markdown bool) error {
 			out.row(append([]string{a.Workload, a.Dumper, a.When + " the dump"}, a.Cells...)...)
 		}
 	}
-	out.note("Medians (min–max) of " + fmt.Sprint(r.Plan.Rounds) + " rounds in turn. " +
-		"\"≈\": the difference is within what the same dumper differs from round to round.")
+	out.note(r.rounds() + " noise: by how much the frozen time of the same dumper usually differs from one round to the next; " +
+		"\"≈\" marks a ratio within that, which is no difference.")
+	for _, note := range r.elsewhere() {
+		out.note(note)
+	}
 	return out.flush()
+}
+
+// rounds says what the figures are.
+func (r *Results) rounds() string {
+	if r.Plan.Rounds == 1 {
+		return "One round."
+	}
+	return fmt.Sprintf("Medians (min–max) of %d rounds in turn.", r.Plan.Rounds)
+}
+
+// elsewhere says which images did not fit into memory.
+func (r *Results) elsewhere() (notes []string) {
+	for _, w := range r.Workloads {
+		if w.ImagesDir != "" {
+			notes = append(notes, fmt.Sprintf("%s: its images do not fit into memory beside it, they were written to %s and synced.", w.Name, w.ImagesDir))
+		}
+	}
+	return notes
+}
+
+func (r *Results) tableCells(workload, dumper string) (cells []string) {
+	for _, c := range []string{"frozen", "stall", "total"} {
+		cells = append(cells, duration(r.spread(workload, dumper, c)))
+	}
+	return append(cells, median(r.spread(workload, dumper, "cpu")), size(r.spread(workload, dumper, "peak").Median), r.written(workload, dumper),
+		r.restored(workload, dumper), median(r.spread(workload, dumper, "away")),
+		r.against(workload, r.Plan.Dumpers[0], dumper), noiseFloor(r.Of(workload, dumper, Clocks[0])))
+}
+
+// spread is that of a clock.
+func (r *Results) spread(workload, dumper, clock string) Spread {
+	return spread(r.Of(workload, dumper, clockNamed(clock)))
+}
+
+// written is how large the images are.
+func (r *Results) written(workload, dumper string) string {
+	return size(spread(r.Of(workload, dumper, Clock{"images", func(s *Sample) float64 { return s.Written }})).Median)
 }
 
 // restored is a restore's time, or what was wrong with it.
@@ -52,23 +88,40 @@ func (r *Results) restored(workload, dumper string) string {
 	return "–"
 }
 
-// against is how long the target stands still under d, in times of base.
+// against is how long the target stands still under d, in times of base: by what both report,
+// or else, marked, by what the target saw.
 func (r *Results) against(workload, base, d string) string {
-	a, b := r.Of(workload, base, Clocks[0]), r.Of(workload, d, Clocks[0])
+	clock := clockNamed("frozen")
+	a, b, seen := r.Of(workload, base, clock), r.Of(workload, d, clock), ""
+	if len(a) == 0 || len(b) == 0 {
+		clock, seen = clockNamed("stall"), " by stall"
+		a, b = r.Of(workload, base, clock), r.Of(workload, d, clock)
+	}
 	if base == d || len(a) == 0 || len(b) == 0 {
 		return ""
 	}
 	s := ratio(a, b)
-	if !means(s, a, b) {
-		return fmt.Sprintf("≈ %.1f×", s.Median)
+	switch {
+	case min(len(a), len(b)) == 1: // nobody knows whether it means anything
+		return fmt.Sprintf("%.1f×%s", s.Median, seen)
+	case !means(s, a, b):
+		return fmt.Sprintf("≈ %.1f×%s", s.Median, seen)
 	}
-	return fmt.Sprintf("%.1f× (%.1f–%.1f)", s.Median, s.Min, s.Max)
+	return fmt.Sprintf("%.1f×%s (%.1f–%.1f)", s.Median, seen, s.Min, s.Max)
+}
+
+// median is that of microseconds, human readable.
+func median(s Spread) string {
+	if s.Median == 0 {
+		return "–"
+	}
+	return human(s.Median)
 }
 
 // duration is a spread of microseconds, human readable.
 func duration(s Spread) string {
-	if s.Median == 0 {
-		return "–"
+	if s.Min == s.Max {
+		return median(s)
 	}
 	return fmt.Sprintf("%s (%s–%s)", human(s.Median), human(s.Min), human(s.Max))
 }
@@ -85,7 +138,12 @@ func human(us float64) string {
 	return fmt.Sprintf("%.2f s", us/1e6)
 }
 
-func size(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) }
+func size(bytes float64) string {
+	if bytes < 10<<20 {
+		return fmt.Sprintf("%.1f MiB", bytes/(1<<20))
+	}
+	return fmt.Sprintf("%.0f MiB", bytes/(1<<20))
+}
 
 func short(s string, n int) string {
 	if r := []rune(s); len(r) > n {

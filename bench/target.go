@@ -49,6 +49,7 @@ type Target struct {
 	PID   int
 	flags []string
 	board []byte
+	last  uint64 // boardAt when it had ended
 	dir   string
 	ended chan struct{} // closed when our own child has ended; a restored one is not
 }
@@ -62,6 +63,8 @@ const (
 	boardWrong = 32
 	boardReady = 40
 	boardAt    = 48
+
+	boardInterrupted = 56
 )
 
 // StartTarget starts a workload in a session of its own and waits until it is ready.
@@ -178,6 +181,7 @@ func (t *Target) Close() {
 	t.Kill()
 	if t.board != nil {
 		_ = unix.Munmap(t.board)
+		t.board, t.PID = nil, 0
 	}
 	_ = os.RemoveAll(t.dir)
 }

@@ -57,9 +57,37 @@ func point(sweep, unit string, value float64, args ...string) Workload {
 	return Workload{Sweep: sweep, Unit: unit, Value: value, Args: args}
 }
 
-// Workloads are all synthetic workloads for a machine with so many bytes of free
-// memory: one parameter is swept at a time.
-func Workloads(free uint64) []Workload {
+// Sweeps that others name.
+const (
+	ownSweep     = "own" // points of the user's own
+	serversSweep = "servers"
+)
+
+// bytes is about how much memory it takes.
+func (w *Workload) bytes() uint64 {
+	if w.Server != nil {
+		return uint64(w.Server.MiB) << 20 * 3 / 2
+	}
+	n, _ := strconv.Atoi(w.arg("mib"))
+	return uint64(n) << 20
+}
+
+// memorySizes are the points of the memory sweep in MiB: up to 8 GiB or 60 % of all there is.
+func memorySizes(memory uint64) []int {
+	most := int(memory / 10 * 6 >> 20)
+	sizes := slices.DeleteFunc([]int{4, 16, 64, 256, 1024, 2048, 4096, 8192}, func(m int) bool { return m > most })
+	if len(sizes) == 0 { // nobody knows how much there is
+		return []int{4}
+	}
+	if last := sizes[len(sizes)-1]; last < 8192 && most > last*5/4 {
+		sizes = append(sizes, most/64*64)
+	}
+	return sizes
+}
+
+// Workloads are all workloads for a machine with so many bytes of memory: of the synthetic
+// ones, one parameter is swept at a time.
+func Workloads(memory uint64) []Workload {
 	all := []Workload{
 		point("small", "", 1),
 		point("everything", "", 1, "mib=1024", "threads=500", "vmas=21000", "fds=5000"),
@@ -69,12 +97,11 @@ func Workloads(free uint64) []Workload {
 			all = append(all, point(name, unit, float64(v), append([]string{fmt.Sprintf("%s=%d", key, v)}, more...)...))
 		}
 	}
-	// A dump needs the memory twice more: copied, and in the images.
-	most := int(free / 5 >> 20)
-	sizes := slices.DeleteFunc([]int{4, 16, 64, 256, 1024, 2048, 4096, 8192}, func(m int) bool { return m > most })
+	sizes := memorySizes(memory)
 	sweep("memory", "MiB", "mib", sizes)
 	sweep("huge pages", "MiB", "mib", slices.DeleteFunc(slices.Clone(sizes), func(m int) bool { return m > 1024 }), "huge=1")
 	sweep("threads", "", "threads", []int{1, 10, 100, 500, 1000, 2000})
+	sweep("calls that a freeze interrupts", "", "threads", []int{1, 10, 100, 500}, "epoll=1")
 	sweep("mappings", "", "vmas", []int{100, 1000, 10000, 30000, 60000})
 	sweep("open files", "", "fds", []int{10, 100, 1000, 5000, 19000})
 	sweep("open files, ten kinds", "", "fds", []int{100, 1000, 5000, 19000}, "kinds=10")
@@ -83,10 +110,8 @@ func Workloads(free uint64) []Workload {
 	sweep("rewritten, zipfian", "%/s", "rewrite", []int{1, 10, 50, 100}, "mib=256", "zipf=1")
 	for _, s := range servers.All() {
 		fits := *s
-		if free > 0 {
-			fits.MiB = min(s.MiB, most)
-		}
-		all = append(all, Workload{Sweep: "servers", Server: &fits})
+		fits.MiB = min(s.MiB, max(int(memory/6>>20), 1))
+		all = append(all, Workload{Sweep: serversSweep, Server: &fits})
 	}
 	for i := range all {
 		w := &all[i]
@@ -115,9 +140,9 @@ func Choose(all []Workload, patterns []string, full bool) ([]Workload, error) {
 			return nil, err
 		}
 		if len(out) == n && server != nil {
-			out = append(out, Workload{Sweep: "servers", Server: server})
+			out = append(out, Workload{Sweep: serversSweep, Server: server})
 		} else if len(out) == n && strings.Contains(p, "=") { // a point of the user's own
-			out = append(out, point("own", "", 0, strings.Split(p, ",")...))
+			out = append(out, point(ownSweep, "", 0, strings.Split(p, ",")...))
 		} else if len(out) == n {
 			return nil, fmt.Errorf("no workload is called %q: --list shows them; KEY=VALUE,… makes one", p)
 		}

@@ -4,6 +4,7 @@
  *   mib=N       anonymous memory, every page written
  *   huge=1      of it in transparent huge pages
  *   threads=N   threads that wait, beside two that work
+ *   epoll=1     they wait in epoll_wait(2), which a freeze interrupts
  *   vmas=N      mappings of a page each that cannot be merged
  *   fds=N       open files: regular ones
  *   kinds=N     of N kinds in turn (at most 10: see files.h), or of one: its name
@@ -44,9 +45,10 @@ static volatile struct board {
 	uint64_t wrong; /* so much was not right then; stderr says what */
 	uint64_t ready;
 	uint64_t at; /* CLOCK_MONOTONIC, nanoseconds, of the last beat */
+	uint64_t interrupted; /* calls that returned EINTR, though nobody sent a signal */
 } *board;
 
-static unsigned long mib, huge, threads, vmas, procs = 1, rewrite, zipf;
+static unsigned long mib, huge, threads, epoll, vmas, procs = 1, rewrite, zipf;
 static char *memory, **mappings;
 static pid_t *children;
 static size_t pages;
@@ -163,6 +165,16 @@ static void *wait_for_ever(void *unused)
 	return unused;
 }
 
+static void *wait_in_epoll(void *unused)
+{
+	struct epoll_event e;
+	int fd = must(epoll_create1(0), "epoll_create1");
+
+	while (epoll_wait(fd, &e, 1, -1) < 0)
+		__atomic_add_fetch(&board->interrupted, 1, __ATOMIC_RELAXED);
+	return unused;
+}
+
 static void thread(void *(*body)(void *))
 {
 	pthread_attr_t attr;
@@ -207,7 +219,7 @@ static void parse(const char *arg)
 		const char *key;
 		unsigned long *to;
 	} keys[] = { { "mib", &mib },     { "huge", &huge },     { "threads", &threads }, { "vmas", &vmas },       { "fds", &fds },
-		     { "queued", &queued }, { "procs", &procs },     { "rewrite", &rewrite }, { "zipf", &zipf } };
+		     { "queued", &queued }, { "procs", &procs },     { "rewrite", &rewrite }, { "zipf", &zipf },       { "epoll", &epoll } };
 	const char *value = strchr(arg, '=');
 
 	if (!strncmp(arg, "kinds=", 6)) {
@@ -250,7 +262,7 @@ int main(int argc, char **argv)
 	make_vmas();
 	open_files();
 	for (size_t i = 0; i < threads; i++)
-		thread(wait_for_ever);
+		thread(epoll ? wait_in_epoll : wait_for_ever);
 	thread(work);
 	thread(watch);
 	board->ready = 1;

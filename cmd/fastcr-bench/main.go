@@ -23,19 +23,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	err := run(ctx, os.Args[1:])
-	switch {
-	case errors.Is(err, pflag.ErrHelp):
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "fastcr bench: %v\n", err)
-		os.Exit(1)
+	if err == nil || errors.Is(err, pflag.ErrHelp) {
+		return
 	}
+	fmt.Fprintf(os.Stderr, "fastcr bench: %v\n", err)
+	if len(os.Args) > 1 && os.Args[1] == "compare" && !errors.Is(err, errRegression) {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
 
 // options are the command line's.
 type options struct {
 	full, list, noRestore, markdown   bool
 	workloads, dumpers                []string
-	repeat                            int
+	repeat, restores                  int
 	out, imagesDir, external, program string
 }
 
@@ -53,9 +55,10 @@ func run(ctx context.Context, args []string) error {
 	f.StringArrayVar(&o.workloads, "workload", nil, "a workload or sweep by name, or one of your own: KEY=VALUE,… (may be repeated)")
 	f.StringSliceVar(&o.dumpers, "dumper", nil, "a dumper by name (may be repeated; the first is compared with the others)")
 	f.IntVar(&o.repeat, "repeat", 0, "rounds (default 5, with --full 10)")
+	f.IntVar(&o.restores, "restores", 0, "restores of each workload by each dumper (default 1, with --full 3)")
 	f.BoolVar(&o.list, "list", false, "list workloads and dumpers")
 	f.StringVar(&o.out, "out", "", "directory that gets results.json and report.html")
-	f.StringVar(&o.imagesDir, "images-dir", "", "where images are written, on a disk for example (default: a tmpfs)")
+	f.StringVar(&o.imagesDir, "images-dir", "", "where images are written and synced, on a disk for example (default: a tmpfs)")
 	f.StringVar(&o.external, "dumpers-file", "", "TOML that describes further dumpers")
 	f.StringVar(&o.program, "fastcr", "", "the fastcr to be measured (default: the one beside this program)")
 	f.BoolVar(&o.noRestore, "no-restore", false, "do not measure restores")
@@ -91,22 +94,25 @@ func (o *options) measure(ctx context.Context) error {
 
 // plan is what was asked for; nil if it was only listed.
 func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
-	all := bench.Workloads(bench.FreeMemory())
+	all := bench.Workloads(bench.Memory())
 	criu := ""
 	if found, err := restore.Find(ctx); err == nil {
 		criu = found.Path
 	} else {
-		fmt.Fprintf(os.Stderr, "fastcr bench: %v\n", err)
+		fmt.Fprintf(os.Stderr, "fastcr bench: %v. Until then it is not measured, and nothing is restored.\n", err)
 	}
 	program, err := o.fastcr()
 	if err != nil {
 		return nil, err
 	}
-	dumpers := bench.BuiltIn(ctx, program, criu)
+	dumpers, short := bench.BuiltIn(ctx, program, criu), []string{"fastcr", "criu"}
 	if o.external != "" {
 		more, err := bench.ReadDumpers(o.external)
 		if err != nil {
 			return nil, err
+		}
+		for _, d := range more {
+			short = append(short, d.Name)
 		}
 		dumpers = append(dumpers, more...)
 	}
@@ -114,19 +120,24 @@ func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
 		list(all, dumpers)
 		return nil, nil
 	}
-	p := &bench.Plan{Rounds: o.repeat, Restores: !o.noRestore, After: 200 * time.Millisecond, ImagesDir: o.imagesDir}
-	if o.full {
-		p.After = time.Second
+	if o.repeat < 0 || o.restores < 0 {
+		return nil, errors.New("--repeat and --restores are numbers of rounds")
 	}
-	switch {
-	case o.repeat > 0:
-	case o.full:
-		p.Rounds = 10
-	default:
-		p.Rounds = 5
+	p := &bench.Plan{Rounds: 5, Restores: 1, After: 200 * time.Millisecond, ImagesDir: o.imagesDir}
+	if o.full {
+		p.Rounds, p.Restores, p.After = 10, 3, time.Second
+	}
+	if o.repeat > 0 {
+		p.Rounds = o.repeat
+	}
+	if o.restores > 0 {
+		p.Restores = o.restores
+	}
+	if o.noRestore {
+		p.Restores = 0
 	}
 	if len(o.dumpers) == 0 && !o.full {
-		o.dumpers = []string{"fastcr", "criu"}
+		o.dumpers = short
 	}
 	if p.Workloads, err = bench.Choose(all, o.workloads, o.full); err != nil {
 		return nil, err
@@ -162,21 +173,12 @@ func list(workloads []bench.Workload, dumpers []bench.Dumper) {
 	}
 	fmt.Println("Dumpers:")
 	for _, d := range dumpers {
-		fmt.Printf("    %-20s %s\n", d.Name, d.Impossible)
+		about := d.About
+		if d.Impossible != "" {
+			about = d.Impossible
+		}
+		fmt.Printf("    %-25s %s\n", d.Name, about)
 	}
-}
-
-// progress keeps one line on the terminal that says what is being done; nothing if
-// stderr is none. done removes it.
-func progress(p *bench.Plan) (done func()) {
-	if _, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS); err != nil {
-		return func() {}
-	}
-	started := time.Now()
-	p.Progress = func(s string) {
-		fmt.Fprintf(os.Stderr, "\r\x1b[K%4.0f s  %s", time.Since(started).Seconds(), s)
-	}
-	return func() { fmt.Fprint(os.Stderr, "\r\x1b[K") }
 }
 
 // write writes results.json and report.html.

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastcr/fastcr/bench"
+)
+
+// progress keeps one line on the terminal that says what is being done; nothing if
+// stderr is none. done removes it.
+func progress(p *bench.Plan) (done func()) {
+	if _, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS); err != nil {
+		return func() {}
+	}
+	bar := progressbar.NewOptions(1,
+		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWidth(20), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionThrottle(50*time.Millisecond),
+	)
+	p.Progress = func(done, total int, what string) {
+		bar.ChangeMax(total)
+		bar.Describe(what)
+		_ = bar.Set(done) // no terminal any more
+	}
+	return func() { _ = bar.Finish() }
+}
