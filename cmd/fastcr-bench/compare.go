@@ -11,7 +11,10 @@ import (
 	"github.com/fastcr/fastcr/bench"
 )
 
-// compare puts two results side by side. It fails on a significant regression.
+// errRegression is wrapped by compare's error about a figure that is significantly worse.
+var errRegression = errors.New("worse")
+
+// compare puts two results side by side.
 func compare(args []string) error {
 	f := pflag.NewFlagSet("fastcr bench compare", pflag.ContinueOnError)
 	share := f.Float64("beyond", 10, "per cent by which a figure must be worse to count")
@@ -37,7 +40,7 @@ func compare(args []string) error {
 	}
 	worse, err := bench.Compare(os.Stdout, r[0], r[1], *share/100, *markdown)
 	if err == nil && worse > 0 {
-		err = fmt.Errorf("%d figures are worse by more than %g %%", worse, *share)
+		err = fmt.Errorf("%d figures are %w by more than %g %%", worse, errRegression, *share)
 	}
 	return err
 }
