@@ -121,7 +121,9 @@ type TTY struct {
 	Hung                         bool // hung up: every call on the file fails
 	Count                        uint32
 	Queued                       []byte // of a pty: what waits to be read from this side
-	More                         bool   // and bytes for which its queue had no room
+	EOFs                         []int  // which of these bytes are typed ends of file
+	More                         bool   // bytes wait for which the queue has no room
+	Moving                       bool   // bytes were about to come into the queue when it was read
 }
 
 // Termios is struct ktermios.

@@ -43,24 +43,53 @@ static __always_inline void fill_modes(__u32 *words, __u8 *cc, __u32 *line, stru
 	bpf_core_read(cc, sizeof(k->c_cc), &k->c_cc);
 }
 
+#define PARMRK 0000010 /* termios.c_iflag */
+#define ICANON 0000002 /* termios.c_lflag */
+
+/* Whether bytes wait that are not in the ring: a kernel worker puts them there. */
+static __always_inline int tty_waits(struct tty_struct *t)
+{
+	struct tty_buffer *head = BPF_CORE_READ(t, port, buf.head), *tail = BPF_CORE_READ(t, port, buf.tail);
+
+	return head && (head != tail || BPF_CORE_READ(head, commit) != BPF_CORE_READ(head, read));
+}
+
+/* Whether the worker finds no room, as n_tty_receive_buf_common reckons it. */
+static __always_inline int tty_full(struct tty_struct *t, struct n_tty_data *n, const struct file_tty_data *r)
+{
+	__u64 room = TTY_QUEUE - (r->read_head - r->read_tail);
+
+	if (BPF_CORE_READ(t, termios.c_iflag) & PARMRK)
+		room = (room + 2) / 3;
+	if (room > 1)
+		return 0;
+	/* A line without an end loses what is too much of it. */
+	return !(BPF_CORE_READ(t, termios.c_lflag) & ICANON) || BPF_CORE_READ(n, canon_head) != r->read_tail;
+}
+
 /* What waits to be read from a pty's side; ring is TTY_QUEUE bytes of memory. */
 static __always_inline void emit_tty_data(struct seq_file *seq, struct file *file, struct tty_struct *t, void *ring)
 {
-	struct file_tty_data r = { .head = { REC_FILE_TTY_DATA, sizeof(r) + TTY_QUEUE }, .file = (__u64)file };
+	struct file_tty_data r = { .head = { REC_FILE_TTY_DATA, sizeof(r) + TTY_QUEUE + TTY_QUEUE / 8 }, .file = (__u64)file };
 	struct n_tty_data *n = BPF_CORE_READ(t, disc_data);
-	struct tty_buffer *head = BPF_CORE_READ(t, port, buf.head), *tail = BPF_CORE_READ(t, port, buf.tail);
+	int waits;
 
 	if (!n || BPF_CORE_READ(t, termios.c_line) != N_TTY)
 		return;
+	waits = tty_waits(t); /* before the ring: what is put into it meanwhile is not missed */
 	r.read_head = BPF_CORE_READ(n, read_head);
 	r.read_tail = BPF_CORE_READ(n, read_tail);
-	r.more = head && (head != tail || BPF_CORE_READ(head, commit) != BPF_CORE_READ(head, read));
+	if (waits)
+		r.more = tty_full(t, n, &r) ? TTY_STAYS : TTY_MOVES;
 	if (r.read_head == r.read_tail && !r.more)
 		return;
 	if (bpf_core_read(ring, TTY_QUEUE, &n->read_buf))
 		return;
 	emit_file_tty_data(seq, &r);
 	bpf_seq_write(seq, ring, TTY_QUEUE);
+	if (bpf_core_read(ring, TTY_QUEUE / 8, &n->read_flags))
+		__builtin_memset(ring, 0, TTY_QUEUE / 8);
+	bpf_seq_write(seq, ring, TTY_QUEUE / 8);
 }
 
 #define PTY_MASTER 1

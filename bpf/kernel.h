@@ -621,8 +621,9 @@ struct tty_port {
 
 /* What a terminal with the usual line discipline has in disc_data. */
 struct n_tty_data {
-	__u64 read_head, read_tail;
+	__u64 read_head, read_tail, canon_head;
 	__u8 read_buf[4096];
+	unsigned long read_flags[4096 / 64];
 };
 
 /* With the values of the macros that they were before v6.15; bpf_core_enum_value has the others. */

@@ -344,15 +344,20 @@ struct file_tty {
 
 #define TTY_QUEUE 4096 /* bytes, N_TTY_BUF_SIZE */
 
+/* More than the ring has: file_tty_data.more. */
+#define TTY_MOVES 1 /* the kernel is about to put it into the ring: it shows there a moment later */
+#define TTY_STAYS 2 /* there is no room for it in the ring */
+
 /*
- * REC_FILE_TTY_DATA: what a pty's side has to be read (struct n_tty_data). The ring
- * of TTY_QUEUE bytes follows, of which those from tail to head count.
+ * REC_FILE_TTY_DATA: what a pty's side has to be read (struct n_tty_data). The ring of
+ * TTY_QUEUE bytes follows, of which those from tail to head count, and a bit for each of
+ * its bytes that says that it ends a line.
  */
 struct file_tty_data {
 	struct rec_head head;
 	__u64 file;
 	__u64 read_head, read_tail;
-	__u64 more; /* bytes are left that the ring had no room for */
+	__u64 more; /* TTY_MOVES, TTY_STAYS */
 };
 
 /* REC_FILE_COUNTER: an eventfd's count and flags, a signalfd's mask. */

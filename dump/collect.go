@@ -64,17 +64,19 @@ func (r *run) takeAttendance() error {
 	return r.session.Add(r.forked[before:])
 }
 
-// exitPatience is how often processes on their way out are waited for, in steps
-// of exitStep.
+// exitPatience is how often processes on their way out are waited for, in steps of exitStep;
+// movePatience how often bytes on their way into a terminal's queue.
 const (
 	exitPatience = 200
+	movePatience = 20
 	exitStep     = 100 * time.Microsecond
 )
 
 // read reads the iterators, again as long as it meets processes that are exiting:
-// those go on in a frozen cgroup, and are zombies or gone a moment later.
+// those go on in a frozen cgroup, and are zombies or gone a moment later. The same goes for
+// bytes that the kernel has yet to put into a terminal's queue.
 func (r *run) read() error {
-	for range exitPatience {
+	for try := range exitPatience {
 		if err := r.session.Collect(); err != nil {
 			return err
 		}
@@ -85,7 +87,11 @@ func (r *run) read() error {
 		}); err != nil {
 			return err
 		}
-		if !exiting {
+		moving, err := r.terminalsMove(try)
+		if err != nil {
+			return err
+		}
+		if !exiting && !moving {
 			return nil
 		}
 		time.Sleep(exitStep)
@@ -97,6 +103,15 @@ func (r *run) read() error {
 		}
 	}
 	return errors.New("processes of the tree are exiting and do not end")
+}
+
+// terminalsMove tells whether a terminal is worth another look. Trees without a pty are not
+// searched for one.
+func (r *run) terminalsMove(try int) (bool, error) {
+	if !r.hasPTY || try >= movePatience {
+		return false, nil
+	}
+	return r.session.TerminalsMove()
 }
 
 // noteExec has a process that called execve since the look prepared anew: what

@@ -38,6 +38,7 @@ type run struct {
 	threadCgroups map[int][]fastcr.Cgroup       // by thread, of those that are not with their process
 	cgroupDirs    map[string][]fastcr.CgroupDir // by hierarchy
 	forked        []int                         // processes that came between look and freeze
+	hasPTY        bool                          // the tree has an end of a pty open
 
 	res        Result
 	frozenAt   time.Time

@@ -3,6 +3,7 @@ package dump
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/freeze"
@@ -70,6 +71,7 @@ func (r *run) prepareHeld() (err error) {
 		return err
 	}
 	r.sleepers.learn(r.look)
+	r.hasPTY = slices.ContainsFunc(r.look.Files, isPTY)
 	r.hold.BeforeThaw = r.beforeThaw
 	if r.clocks, err = readClockOffsets(r.look.Processes[0], r.own); err != nil {
 		return err
@@ -101,6 +103,12 @@ func (r *run) rehearse() error {
 		return err
 	}
 	return r.session.Rearm()
+}
+
+func isPTY(f *fastcr.File) bool {
+	const pty = 4 // TTY_DRIVER_TYPE_PTY
+	t, ok := f.Detail.(*fastcr.TTY)
+	return ok && t.DriverType == pty
 }
 
 // checkRoot wants the tree that was read to be the one that was asked for.

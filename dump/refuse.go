@@ -13,7 +13,7 @@ import (
 // that one look at the message is enough. At the look the tree runs, and what waits in
 // messages is not known.
 func refuse(t *fastcr.Tree, o *Options, self fastcr.Namespaces, look bool) error {
-	r := &refusal{opts: o, self: self, tree: t, unix: images.NewUnixLinks(t), pids: make(map[int]bool)}
+	r := &refusal{opts: o, self: self, tree: t, unix: images.NewUnixLinks(t), pids: make(map[int]bool), look: look}
 	for _, p := range t.Processes {
 		r.pids[p.PID] = true
 	}
@@ -46,6 +46,7 @@ type refusal struct {
 	self   fastcr.Namespaces
 	tree   *fastcr.Tree
 	unix   *images.UnixLinks
+	look   bool // the tree runs
 	unseen bool // files in messages are not known yet
 	pids   map[int]bool
 	refs   map[*fastcr.File]int // see references

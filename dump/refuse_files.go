@@ -79,8 +79,12 @@ func (r *refusal) checkTTY(p *fastcr.Process, fd *fastcr.FD, t *fastcr.TTY) {
 		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("is the terminal of session %d, which is outside the tree", t.Session),
 			"a shell's job is dumped with -j (--shell-job)")
 	}
-	if t.More && r.hasTerminal(t.Link) {
-		r.add(p.PID, fd.Num, f(fd), fmt.Sprintf("has more to be read than the %d bytes that a terminal's queue holds", len(t.Queued)), "let the program read it, then dump again")
+	// What is on its way at the look is not while the tree is frozen. What its reader is slow to
+	// take may be gone at another look.
+	if (t.More || t.Moving && !r.look) && r.hasTerminal(t.Link) {
+		r.found = append(r.found, passingError{&fastcr.RefusedError{PID: p.PID, FD: fd.Num, Object: f(fd),
+			Reason: fmt.Sprintf("has more to be read than the %d bytes that a terminal's queue holds", len(t.Queued)),
+			Advice: "let the program read it, then dump again"}})
 	}
 }
 

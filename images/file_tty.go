@@ -1,7 +1,9 @@
 package images
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -100,7 +102,7 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 	}
 	info := &pb.TtyInfoEntry{
 		Id: &infoID, Type: typ.Enum(), Locked: &d.PtyLocked, Exclusive: &d.Exclusive, PacketMode: &d.Packet,
-		Sid: u32(d.Session), Pgrp: u32(d.PGRP), Rdev: u32(f.Path.RDev), Dev: u32(f.Path.Dev), Uid: &f.Path.UID, Gid: &f.Path.GID,
+		Sid: u32(d.Session), Pgrp: u32(t.foreground(d)), Rdev: u32(f.Path.RDev), Dev: u32(f.Path.Dev), Uid: &f.Path.UID, Gid: &f.Path.GID,
 	}
 	if typ == pb.TtyType_PTY {
 		info.Pty = &pb.TtyPtyEntry{Index: &d.Index}
@@ -113,9 +115,36 @@ func encodeTTY(t *fileTable, id uint32, f *fastcr.File) error {
 	}
 	t.ttys.infos = append(t.ttys.infos, info)
 	if len(d.Queued) > 0 {
-		t.ttys.data = append(t.ttys.data, &pb.TtyDataEntry{TtyId: &infoID, Data: d.Queued})
+		t.ttys.data = append(t.ttys.data, &pb.TtyDataEntry{TtyId: &infoID, Data: ttyData(d, master)})
 	}
 	return nil
+}
+
+// foreground is a terminal's group in the foreground. One that has ended, which its shell has yet
+// to find out, could not be put there again: the shell itself takes its place.
+func (t *fileTable) foreground(d *fastcr.TTY) int {
+	if t.groups[d.Session] == d.Session && t.groups[d.PGRP] != d.Session {
+		return d.Session
+	}
+	return d.PGRP
+}
+
+// ttyData is what the restore has to write into a pty's other side for the bytes that wait on this
+// one. It has set the modes by then: with ONLCR a newline becomes CR and newline, as it did when it
+// was written first, and only the character that is typed for it makes an end of file.
+func ttyData(d *fastcr.TTY, master bool) []byte {
+	const both = unix.OPOST | unix.ONLCR
+	switch {
+	case master && d.Termios.Oflag&both == both:
+		return bytes.ReplaceAll(d.Queued, []byte("\r\n"), []byte("\n"))
+	case !master && d.Termios.Lflag&unix.ICANON != 0 && len(d.EOFs) > 0:
+		data := bytes.Clone(d.Queued)
+		for _, at := range d.EOFs {
+			data[at] = d.Termios.CC[unix.VEOF]
+		}
+		return data
+	}
+	return d.Queued
 }
 
 func termios(k *fastcr.Termios) *pb.TermiosEntry {
@@ -129,12 +158,16 @@ func termios(k *fastcr.Termios) *pb.TermiosEntry {
 	return e
 }
 
+// writeTTYInfo writes the terminals, masters first: the restore pairs a pty's first two files,
+// whatever sides they are of, and writes what waits on each into the other.
 func (e *Encoder) writeTTYInfo(d *Dir) error {
 	if len(e.files.ttys.infos) == 0 {
 		return nil
 	}
 	w := newImage(magicTTYInfo)
-	for _, info := range e.files.ttys.infos {
+	infos := slices.Clone(e.files.ttys.infos)
+	slices.SortStableFunc(infos, func(a, b *pb.TtyInfoEntry) int { return int(*b.Id&1) - int(*a.Id&1) })
+	for _, info := range infos {
 		if err := w.message(info); err != nil {
 			return err
 		}

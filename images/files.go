@@ -27,6 +27,7 @@ type fileTable struct {
 	unix    *UnixLinks
 	holders map[fastcr.KObj]*fdTable
 	gone    map[fastcr.KObj]uint32 // processes that only pidfds remember
+	groups  map[int]int            // process groups, and the sessions that they are in
 }
 
 // pathKey tells paths apart: a file that is mapped in two ways has two entries.
@@ -37,7 +38,11 @@ type pathKey struct {
 }
 
 func newFileTable(tree *fastcr.Tree, opts EncodeOptions) *fileTable {
-	return &fileTable{opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
+	groups := make(map[int]int)
+	for _, p := range tree.Processes {
+		groups[p.PGID] = p.SID
+	}
+	return &fileTable{groups: groups, opts: opts, open: map[fastcr.KObj]uint32{}, paths: map[pathKey]uint32{},
 		ghosts: newGhostTable(opts.Ghosts), links: map[string]uint32{}, ttys: ttyTable{}, memfds: newMemfdTable(tree), unix: NewUnixLinks(tree), holders: holders(tree), gone: map[fastcr.KObj]uint32{}}
 }
 

@@ -26,23 +26,34 @@ func decodeTTY(rec []byte, b *builder) error {
 	return nil
 }
 
-const ttyQueue = 4096 // TTY_QUEUE
+// TTY_QUEUE, TTY_MOVES and TTY_STAYS.
+const (
+	ttyQueue = 4096
+	ttyMoves = 1
+	ttyStays = 2
+)
 
-// decodeTTYData is what struct n_tty_data has to be read, a ring.
+// decodeTTYData is what struct n_tty_data has to be read, a ring and a bit for each of its
+// bytes that ends a line. What ends one and is NUL was typed as the end of file.
 func decodeTTYData(rec []byte, b *builder) error {
 	r, ring, err := view[fileFileTtyData](rec)
 	if err != nil {
 		return err
 	}
 	n := r.ReadHead - r.ReadTail
-	if len(ring) < ttyQueue || n > ttyQueue {
+	if len(ring) < ttyQueue+ttyQueue/8 || n > ttyQueue {
 		return fmt.Errorf("%w: a terminal's queue of %d bytes from %d on", errRecord, n, r.ReadTail)
 	}
 	_, d := detail[fastcr.TTY](b, r.File)
-	d.More = r.More != 0
+	d.More, d.Moving = r.More == ttyStays, r.More == ttyMoves
 	d.Queued = make([]byte, n)
+	ends := ring[ttyQueue:]
 	for i := range d.Queued {
-		d.Queued[i] = ring[(r.ReadTail+uint64(i))%ttyQueue]
+		at := (r.ReadTail + uint64(i)) % ttyQueue
+		d.Queued[i] = ring[at]
+		if ring[at] == 0 && ends[at/8]>>(at%8)&1 != 0 {
+			d.EOFs = append(d.EOFs, i)
+		}
 	}
 	return nil
 }

@@ -75,6 +75,22 @@ func eachSeen(each func(func(rec []byte) error) error, f func(SeenFile) error) e
 // pfExiting is PF_EXITING of task_struct.flags.
 const pfExiting = 4
 
+// TerminalsMove tells whether bytes were about to come into a pty's queue at the last Collect,
+// without decoding or allocating. A freeze does not stop them: a moment later they are in it.
+func (s *Session) TerminalsMove() (moving bool, err error) {
+	err = s.each("file", func(rec []byte) error {
+		if recordType(rec) != recFileTTYData {
+			return nil
+		}
+		r, _, err := view[fileFileTtyData](rec)
+		if err == nil {
+			moving = moving || r.More == ttyMoves
+		}
+		return err
+	})
+	return moving, err
+}
+
 // EachProcess calls f with every process that the last Collect met and its address
 // space, without decoding or allocating. exiting says that it is on its way
 // out, without memory but not dead yet: a freeze does not stop that.

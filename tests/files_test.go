@@ -174,7 +174,10 @@ func TestSocketPairs(t *testing.T) {
 func TestTerminals(t *testing.T) {
 	runCase(t, Case{Name: "pty pair", Source: "pty"})
 	runCase(t, Case{Name: "master closed", Source: "pty", Args: []string{"orphan"}})
+	runCase(t, Case{Name: "job that has ended", Source: "pty", Args: []string{"gone"}, CRIUCannot: "its restore fails"})
 	runCase(t, Case{Name: "queues", Source: "pty", Args: []string{"queued"}})
+	runCase(t, Case{Name: "usual modes", Source: "pty", Args: []string{"cooked"}, CRIUCannot: "it turns newlines into CR and newline again"})
+	runCase(t, Case{Name: "output all the time", Source: "pty", Args: []string{"flow"}, CRIUCannot: "it turns newlines into CR and newline again"})
 	runCase(t, Case{Name: "more than a queue holds", Source: "pty", Args: []string{"more"}, CRIUCannot: "it cuts it off",
 		Refused: []string{"/dev/ptmx", "more to be read"}})
 }

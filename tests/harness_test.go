@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -286,8 +287,8 @@ func (r *Run) dumpRunning(flags ...string) {
 	}
 }
 
-// restore brings the images back with criu. A pid that somebody else took meanwhile is
-// waited for: the machine is shared.
+// restore brings the images back with criu. A pid or a terminal's number that somebody else took
+// meanwhile is waited for: the machine is shared.
 func (r *Run) restore() {
 	r.t.Helper()
 	var out []byte
@@ -300,7 +301,7 @@ func (r *Run) restore() {
 			break
 		}
 		reap()
-		if text, _ := os.ReadFile(log); !strings.Contains(string(text), "File exists") {
+		if text, _ := os.ReadFile(log); !taken.Match(text) {
 			break
 		}
 		time.Sleep(500 * time.Millisecond)
@@ -318,6 +319,9 @@ func (r *Run) restore() {
 		r.c.Verify(r.t, r)
 	}
 }
+
+// taken is what criu says of a pid and of a pty that it cannot have.
+var taken = regexp.MustCompile(`File exists|Unable to open dev/ptmx with specified index`)
 
 // verdict asks the program to check itself and waits for its end. word is what checked_live reads.
 func (r *Run) verdict(word string) {

@@ -82,7 +82,7 @@ func lookProcess(s state, pid int, root bool) {
 		l, _ := os.Readlink(filepath.Join(dir, "fd", fd))
 		info := keyed(filepath.Join(dir, "fdinfo", fd))
 		l = strings.Replace(inode.ReplaceAllString(l, ""), ".cr_link (deleted)", " (deleted)", 1) // its name is taken: criu's other one
-		put("fd "+fd, fmt.Sprintf("%s pos %s flags %s", l, info["pos"], withoutTmpfile(info["flags"])))
+		put("fd "+fd, fmt.Sprintf("%s pos %s flags %s", l, info["pos"], openFlags(info["flags"])))
 	}
 	for _, tid := range names(dir + "/task") {
 		lookThread(put, filepath.Join(dir, "task", tid), tid)
@@ -93,14 +93,15 @@ func lookProcess(s state, pid int, root bool) {
 // mounts again gets another one.
 var hierarchyNumber = regexp.MustCompile(`(?m)^[0-9]+:`)
 
-// withoutTmpfile takes out what criu does not restore of an open file's flags:
-// O_TMPFILE and, with it, O_DIRECTORY.
-func withoutTmpfile(flags string) string {
+// openFlags takes out what criu does not restore of an open file's flags, O_TMPFILE and, with it,
+// O_DIRECTORY, and O_LARGEFILE, which open(2) adds and the ioctl that opens a pty's other end does not.
+func openFlags(flags string) string {
 	n, err := strconv.ParseUint(flags, 8, 32)
 	if err != nil {
 		return flags
 	}
-	return fmt.Sprintf("0%o", n&^unix.O_TMPFILE)
+	const largeFile = 0o100000 // unix.O_LARGEFILE is what a 64-bit program passes: nothing
+	return fmt.Sprintf("0%o", n&^(unix.O_TMPFILE|largeFile))
 }
 
 func lookThread(put func(string, string), dir, tid string) {

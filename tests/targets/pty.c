@@ -112,6 +112,92 @@ static void queued(int more)
 	exit(verdict());
 }
 
+/*
+ * Bytes that wait on both sides of a terminal with the usual modes: newlines have become CR and
+ * newline, and an end of file is typed. The slave is open twice, and met before the master.
+ */
+static void cooked(void)
+{
+	char name[64], buf[64];
+	int master, slave, again;
+
+	MUST(openpty(&master, &slave, name, NULL, &size) == 0 && fcntl(master, F_DUPFD, 100) == 100 && !close(master));
+	master = 100;
+	MUST((again = open(name, O_RDWR | O_NOCTTY)) >= 0 && tcgetattr(slave, &modes) == 0);
+	MUST(modes.c_oflag & OPOST && modes.c_oflag & ONLCR && modes.c_lflag & ICANON);
+	modes.c_lflag &= ~ECHO;
+	MUST(tcsetattr(slave, TCSANOW, &modes) == 0 && dprintf(slave, "one\ntwo\r\n") == 9 && dprintf(again, "\nthree\n") == 7);
+	MUST(write(master, "typed\n\4more\n", 12) == 12);
+	pause_ms(50);
+	ready();
+	await_check();
+	answers(master, "one\r\ntwo\r\r\n\r\nthree\r\n");
+	answers(slave, "typed\n");
+	CHECK(poll(&(struct pollfd){ .fd = slave, .events = POLLIN }, 1, 5000) == 1 && read(slave, buf, sizeof(buf)) == 0, "no end of file");
+	answers(again, "more\n");
+	CHECK(poll(&(struct pollfd){ .fd = master, .events = POLLIN }, 1, 100) == 0, "there is more");
+	exit(verdict());
+}
+
+/* The group in the foreground has ended, and its session's leader has done nothing about it. */
+static void gone(void)
+{
+	int master, slave, status;
+	pid_t shell, job, foreground;
+
+	MUST(openpty(&master, &slave, NULL, NULL, &size) == 0 && (shell = fork()) >= 0);
+	if (!shell) {
+		MUST(setsid() > 0 && ioctl(slave, TIOCSCTTY, 0) == 0 && (job = fork()) >= 0);
+		if (!job)
+			_exit(0);
+		MUST(setpgid(job, job) == 0 && tcsetpgrp(slave, job) == 0 && waitpid(job, &status, 0) == job);
+		MUST(tcgetpgrp(slave) == job);
+		ready();
+		await_check();
+		foreground = checked_live() ? job : getpid();
+		CHECK(tcgetpgrp(slave) == foreground, "group %d, not %d, is in the foreground", tcgetpgrp(slave), foreground);
+		_exit(target_failed);
+	}
+	MUST(waitpid(shell, &status, 0) == shell);
+	CHECK(status == 0, "the leader's status %#x", status);
+	exit(verdict());
+}
+
+/* A child counts in a terminal all the time, and its master reads it. */
+static void flow(void)
+{
+	char buf[4096], want[32];
+	int master, slave, at = 0;
+	pid_t child;
+
+	MUST(openpty(&master, &slave, NULL, NULL, &size) == 0 && (child = fork()) >= 0);
+	for (int n = 0; !child; n++) {
+		MUST(dprintf(slave, "%d\n", n) > 0);
+		if (n % 100 == 0)
+			usleep(300);
+	}
+	sprintf(want, "0\r\n");
+	for (int n = 0, told = 0, last = 0; last < 1000; last += checking()) { /* goes on a while after the restore */
+		ssize_t got = read(master, buf, sizeof(buf));
+
+		if (n > 1000 && !told++)
+			ready();
+		MUST(got > 0 || errno == EINTR);
+		for (ssize_t i = 0; i < got; i++) {
+			if (buf[i] != want[at]) {
+				fail("%d is followed by \"%.*s\"", n - 1, (int)(got - i < 20 ? got - i : 20), buf + i);
+				goto out;
+			}
+			if (!want[++at])
+				at = 0, sprintf(want, "%d\r\n", ++n);
+		}
+	}
+out:
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	exit(verdict());
+}
+
 /* orphan is a session whose terminal's master is closed. */
 static void orphan(void)
 {
@@ -138,6 +224,12 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "orphan"))
 		orphan();
+	if (argc > 1 && !strcmp(argv[1], "cooked"))
+		cooked();
+	if (argc > 1 && !strcmp(argv[1], "gone"))
+		gone();
+	if (argc > 1 && !strcmp(argv[1], "flow"))
+		flow();
 	if (argc > 1)
 		queued(!strcmp(argv[1], "more"));
 	MUST(openpty(&master, &slave, name, NULL, &size) == 0);
