@@ -88,6 +88,8 @@ type ShmID struct{ Dev, Ino uint64 }
 type PathRef struct {
 	Path         string
 	Deleted      bool   // the dentry is unlinked; Path has no " (deleted)"
+	Gone         bool   // a file that /proc had of a process, or a thread, that is gone
+	Helper       int    // the number of the process that a restore opens it of, where that is gone; filled by package dump
 	Dev          uint64 // as stat(2) gives st_dev
 	SDev         uint64 // the superblock's (kernel encoding, differs on btrfs and overlayfs)
 	Ino          uint64

@@ -216,6 +216,12 @@ struct inode {
 	void *i_private;
 };
 
+/* An inode of /proc; pid is whose file it is. */
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
 struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;

@@ -9,6 +9,16 @@
 
 #define PATH_MOST 4096 /* bytes, PATH_MAX */
 
+#define PROC_SUPER_MAGIC 0x9fa0
+
+static __always_inline bool proc_gone(struct inode *inode)
+{
+	struct proc_inode *p = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
+	struct pid *pid = BPF_CORE_READ(p, pid);
+
+	return pid && !BPF_CORE_READ(pid, tasks[0].first); /* PIDTYPE_PID */
+}
+
 /* Fills what the inode and the mount say; not the text. */
 static __always_inline void fill_inode(struct path_info *r, struct vfsmount *mnt,
 				       struct dentry *dentry, struct inode *inode)
@@ -30,7 +40,7 @@ static __always_inline void fill_inode(struct path_info *r, struct vfsmount *mnt
 	/* d_unlinked(), and what never had a name (memfd): not hashed, and not a root */
 	r->unlinked = !d->d_hash.pprev && (d->d_parent != d || !r->nlink);
 	r->mnt_id = peek(struct mount, (void *)mnt - bpf_core_field_offset(struct mount, mnt), mnt_id);
-	r->__reserved = 0;
+	r->gone = r->magic == PROC_SUPER_MAGIC && proc_gone(inode);
 }
 
 /* Reads the text into buf; returns the bytes to write behind the record, a multiple of 8. */

@@ -166,7 +166,7 @@ struct path_info {
 	__u32 mnt_id;
 	__u32 unlinked; /* the text ends with " (deleted)" */
 	__u32 len;      /* bytes, without a final 0 */
-	__u32 __reserved;
+	__u32 gone;     /* a file that /proc had of a process, or a thread, that is gone */
 };
 
 /* --- process.bpf.c, vma.bpf.c --- */

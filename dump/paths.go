@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/fastcr/fastcr"
 	"github.com/fastcr/fastcr/objects"
 )
@@ -66,13 +64,22 @@ func (e movedError) Is(target error) bool { return target == errChanged || e.Ref
 // running again, what was right before the freeze is left alone.
 func (c *contents) checkPaths(t *fastcr.Tree, running bool) error {
 	var found []error
+	proc := newProcFiles(t)
 	eachPath(t, func(u pathUse) {
 		p := u.path
-		if p.Deleted || p.External != "" || u.kind == fastcr.KindTTY || p.FSMagic == procMagic || p.FSMagic == devptsMagic {
+		if p.External != "" || u.kind == fastcr.KindTTY || p.FSMagic == devptsMagic || p.Deleted && p.FSMagic != procMagic {
 			return
 		}
 		key := pathKey{p.Path, p.Dev, p.Ino}
-		if running && c.paths[key] {
+		known := running && c.paths[key]
+		if p.FSMagic == procMagic {
+			c.paths[key] = true
+			if reason := proc.check(p, known); reason != "" {
+				found = append(found, &fastcr.RefusedError{PID: u.pid, FD: u.fd, Object: p.Path, Reason: reason, Advice: "close it"})
+			}
+			return
+		}
+		if known {
 			return
 		}
 		if objects.LeadsTo(p) {
@@ -85,16 +92,4 @@ func (c *contents) checkPaths(t *fastcr.Tree, running bool) error {
 			Advice: "close it, or unmount what hides it"}})
 	})
 	return errors.Join(found...)
-}
-
-// checkProc wants files of /proc/PID to be of processes that live: of one that is
-// gone nothing can be opened again.
-func (r *refusal) checkProc(p *fastcr.Process, fd *fastcr.FD) {
-	at := &fd.File.Path
-	if fd.File.Kind != fastcr.KindRegular || at.FSMagic != procMagic || at.External != "" {
-		return
-	}
-	if at.Deleted || unix.Access(at.Path, unix.F_OK) == unix.ENOENT {
-		r.add(p.PID, fd.Num, at.Path, "is a file of a process that is gone", "close it")
-	}
 }

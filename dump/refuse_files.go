@@ -49,7 +49,6 @@ func (r *refusal) checkFile(p *fastcr.Process, fd *fastcr.FD) {
 	if f.Path.Deleted && !f.Path.OtherNames() && hasLease(f) {
 		r.add(p.PID, fd.Num, f.Path.Path, "is a deleted file with a lease, which reading its content would break", "give the lease up")
 	}
-	r.checkProc(p, fd)
 	switch d := f.Detail.(type) {
 	case *fastcr.UnixSocket:
 		r.checkUnix(p, fd, d)

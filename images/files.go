@@ -80,7 +80,13 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 	} else if p.Path == "" || p.Path[0] != '/' {
 		return fmt.Errorf("file %q (device %x, inode %d) has no absolute path", p.Path, p.Dev, p.Ino)
 	}
-	if p.Deleted && p.External == "" && p.FSMagic != devptsMagic {
+	switch {
+	case p.Helper != 0:
+		t.ghosts.remapProc(id, p.Helper)
+		if p.Gone {
+			pos = unmoved // the kernel would read the helper's file up to there, and give the program the rest of that
+		}
+	case p.Deleted && p.External == "" && p.FSMagic != devptsMagic:
 		if err := t.remap(id, p); err != nil {
 			return err
 		}
@@ -98,6 +104,9 @@ func (t *fileTable) addRegular(id uint32, p fastcr.PathRef, flags uint32, pos ui
 	t.add(pb.FdTypes_REG, id, &pb.FileEntry{Reg: reg})
 	return nil
 }
+
+// unmoved is a position (reg_file_entry.pos) to which a restore does not move.
+const unmoved = ^uint64(0)
 
 // buildID is the ELF build id by which a restore recognizes a program or library,
 // nothing for other files.

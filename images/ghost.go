@@ -15,10 +15,11 @@ type ghostTable struct {
 	ids      map[[2]uint64]uint32
 	files    []fastcr.PathRef // by id
 	remaps   []*pb.RemapFilePathEntry
+	helpers  map[int]bool // processes that are made for files of /proc
 }
 
 func newGhostTable(contents map[[2]uint64]*fastcr.GhostContent) ghostTable {
-	return ghostTable{contents: contents, ids: map[[2]uint64]uint32{}}
+	return ghostTable{contents: contents, ids: map[[2]uint64]uint32{}, helpers: map[int]bool{}}
 }
 
 // remap says where the deleted file of the entry id is found: in the images, or by
@@ -61,6 +62,16 @@ func (g *ghostTable) remap(id uint32, p fastcr.PathRef) error {
 		OrigId: &id, RemapId: &ghost, RemapType: pb.RemapType_GHOST.Enum(),
 	})
 	return nil
+}
+
+// remapProc says that the file entry id is of the process pid, which is gone: a restore makes one of that number,
+// opens its files, and has it end. Once is enough for all of them.
+func (g *ghostTable) remapProc(id uint32, pid int) {
+	if g.helpers[pid] {
+		return
+	}
+	g.helpers[pid] = true
+	g.remaps = append(g.remaps, &pb.RemapFilePathEntry{OrigId: &id, RemapId: u32(pid), RemapType: pb.RemapType_PROCFS.Enum()})
 }
 
 // writeGhosts writes remap-fpath.img and one ghost-file image a deleted file.

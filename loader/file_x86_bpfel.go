@@ -280,7 +280,7 @@ type fileFileRec struct {
 		MntId    uint32
 		Unlinked uint32
 		Len      uint32
-		Reserved uint32
+		Gone     uint32
 	}
 }
 

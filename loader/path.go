@@ -18,7 +18,7 @@ func decodePath(p *processPathInfo, text []byte) fastcr.PathRef {
 		name = strings.TrimSuffix(name, deletedSuffix)
 	}
 	return fastcr.PathRef{
-		Path: name, Deleted: p.Unlinked != 0,
+		Path: name, Deleted: p.Unlinked != 0, Gone: p.Gone != 0,
 		Dev: statDev(p.Dev), SDev: uint64(p.Dev), Ino: p.Ino, Nlink: p.Nlink, Mode: p.Mode, RDev: statDev(p.Rdev),
 		Size: p.Size, UID: p.Uid, GID: p.Gid, FSMagic: p.Magic, MntID: int32(p.MntId), Atime: p.Atime, Mtime: p.Mtime,
 	}

@@ -29,7 +29,7 @@ type processPathInfo struct {
 	MntId    uint32
 	Unlinked uint32
 	Len      uint32
-	Reserved uint32
+	Gone     uint32
 }
 
 type processPathScratch struct {

@@ -40,7 +40,7 @@ type vmaVmaFile struct {
 		MntId    uint32
 		Unlinked uint32
 		Len      uint32
-		Reserved uint32
+		Gone     uint32
 	}
 }
 

@@ -197,8 +197,24 @@ func TestPaths(t *testing.T) {
 				}
 			})
 		}})
-	runCase(t, Case{Name: "of a dead process", Source: "files", Args: []string{"dead"}, CRIUCannot: "it makes a process of that number",
-		Refused: []string{"fd 3", "/proc/", "process that is gone"}})
+}
+
+// TestProcFiles is about files of /proc of processes that are gone.
+func TestProcFiles(t *testing.T) {
+	for _, c := range []Case{
+		{Name: "of a dead process", Ignore: []string{"fd 7"}}, // not moved to its position
+		{Name: "reused", Refused: []string{"fd 3", "/proc/", "process that is gone", "of the tree"}},
+		{Name: "reused outside", Refused: []string{"fd 3", "/proc/", "process that is gone", "another process's"}},
+		{Name: "thread", Refused: []string{"fd 3", "/task/", "of a thread"}},
+		{Name: "dead thread", Refused: []string{"fd 3", "/task/", "of a thread"}},
+		{Name: "descriptor", Refused: []string{"fd 3", "/fdinfo/", "process that is gone"}},
+	} {
+		c.Source, c.Args = "procfiles", []string{c.Name}
+		if c.Refused != nil {
+			c.CRIUCannot = "it opens another file, or none"
+		}
+		runCase(t, c)
+	}
 }
 
 // external has the dump leave out fd of the program, and the restore be handed it.

@@ -305,24 +305,6 @@ static void covered(void)
 	reads(fd, 0, "hidden", "the file");
 }
 
-/* A file of a process that is gone. */
-static void dead(void)
-{
-	char path[64], c;
-	pid_t child = fork();
-	int fd;
-
-	MUST(child >= 0);
-	if (!child)
-		for (;;)
-			pause();
-	snprintf(path, sizeof(path), "/proc/%d/status", child);
-	MUST((fd = open(path, O_RDONLY)) >= 0 && !kill(child, SIGKILL) && waitpid(child, NULL, 0) == child);
-	ready();
-	await_check();
-	CHECK(read(fd, &c, 1) < 0 && errno == ESRCH, "it reads");
-}
-
 /* Fd 3 is a file that a restore is handed. */
 static void external(void)
 {
@@ -472,7 +454,7 @@ int main(int argc, char **argv)
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "opened", opened }, { "ghosts", ghosts }, { "links", links_only }, { "links and big", links_and_big }, { "many", many }, { "dirs", dirs },
 		{ "rmdirs", rmdirs }, { "devices", devices },
-		{ "covered", covered }, { "dead", dead }, { "external", external }, { "terminal", terminal }, { "shared", shared },
+		{ "covered", covered }, { "external", external }, { "terminal", terminal }, { "shared", shared },
 		{ "namespaces", namespaces }, { "other namespace", other_namespace },
 	};
 
