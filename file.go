@@ -290,9 +290,9 @@ func SocketName(name []byte) string {
 type SocketOptions struct {
 	Reuseaddr, Reuseport, Dontroute, Broadcast, Oobinline, Keepalive, Passcred, Passsec, Passpidfd, PeekOff bool
 	NoCheck                                                                                                 bool
-	Timestamp                                                                                               bool // SO_TIMESTAMP, SO_TIMESTAMPNS or SO_TIMESTAMPING
+	Timestamp                                                                                               bool // SO_TIMESTAMP or SO_TIMESTAMPNS
 	RxqOvfl, LockFilter, NoRights                                                                           bool // NoRights: SO_PASSRIGHTS is off
-	NoFCS, WifiStatus, TxTime, RcvMark, RcvPriority                                                         bool
+	NoFCS, WifiStatus, TxTime, RcvMark, RcvPriority, Timestamping                                           bool
 	Linger, Priority, Mark, RcvLowat, BufLock                                                               uint32 // Linger in seconds
 	LingerOn                                                                                                bool
 	SndTimeo, RcvTimeo                                                                                      uint64 // microseconds; 0: none

@@ -49,7 +49,7 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_no_check_tx))
 		o |= OPT_NO_CHECK;
 	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags))
-		o |= OPT_TIMESTAMP;
+		o |= OPT_TIMESTAMPING;
 	if (sock_without_rights(sk))
 		o |= OPT_NO_RIGHTS;
 	return o;

@@ -408,7 +408,7 @@ enum socket_option {
 	OPT_PASSPIDFD = 512,
 	OPT_PEEK_OFF = 1024,
 	OPT_NO_CHECK = 2048,
-	OPT_TIMESTAMP = 4096, /* SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING */
+	OPT_TIMESTAMP = 4096, /* SO_TIMESTAMP, SO_TIMESTAMPNS */
 	OPT_RXQ_OVFL = 8192,
 	OPT_LOCK_FILTER = 16384,
 	OPT_NO_RIGHTS = 32768, /* SO_PASSRIGHTS is off */
@@ -417,6 +417,7 @@ enum socket_option {
 	OPT_TXTIME = 1 << 18,
 	OPT_RCVMARK = 1 << 19,
 	OPT_RCVPRIORITY = 1 << 20,
+	OPT_TIMESTAMPING = 1 << 21,
 };
 
 /* REC_FILE_SOCKET: struct sock; times in jiffies. What its family has follows. */

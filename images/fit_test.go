@@ -46,7 +46,7 @@ func TestUnfit(t *testing.T) {
 		{"notifications", treeOf(pipe(0, fastcr.Pipe{WatchQueue: true})), "notifications"},
 		{"pidfd passing", treeOf(unixSocket(fastcr.UnixSocket{Type: unix.SOCK_DGRAM, Options: fastcr.SocketOptions{Passpidfd: true}})), "SO_PASSPIDFD"},
 		{"peeking at an offset", treeOf(unixSocket(fastcr.UnixSocket{Options: fastcr.SocketOptions{PeekOff: true}})), "SO_PEEK_OFF"},
-		{"timestamps", treeOf(unixSocket(fastcr.UnixSocket{Options: fastcr.SocketOptions{Timestamp: true}})), "SO_TIMESTAMP"},
+		{"timestamps", treeOf(unixSocket(fastcr.UnixSocket{Options: fastcr.SocketOptions{Timestamping: true}})), "SO_TIMESTAMPING"},
 		{"urgent data", treeOf(unixSocket(fastcr.UnixSocket{OOB: true})), "MSG_OOB"},
 		{"eBPF filter", treeOf(unixSocket(fastcr.UnixSocket{Options: fastcr.SocketOptions{Filter: 5}})), "SO_ATTACH_BPF"},
 		{"FIFO in packet mode", treeOf(&fastcr.File{Kind: fastcr.KindFIFO, Flags: unix.O_DIRECT, Detail: &fastcr.Pipe{}}), "opened by a name"},

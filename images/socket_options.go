@@ -36,7 +36,7 @@ func optionsUnfit(o *fastcr.SocketOptions) string {
 		has  bool
 		what string
 	}{
-		{o.Passpidfd, "SO_PASSPIDFD"}, {o.PeekOff, "SO_PEEK_OFF"}, {o.Timestamp, "SO_TIMESTAMP"}, {o.RxqOvfl, "SO_RXQ_OVFL"},
+		{o.Passpidfd, "SO_PASSPIDFD"}, {o.PeekOff, "SO_PEEK_OFF"}, {o.Timestamping, "SO_TIMESTAMPING"}, {o.RxqOvfl, "SO_RXQ_OVFL"},
 		{o.LockFilter, "SO_LOCK_FILTER"}, {o.NoFCS, "SO_NOFCS"}, {o.WifiStatus, "SO_WIFI_STATUS"}, {o.TxTime, "SO_TXTIME"},
 		{o.RcvMark, "SO_RCVMARK"}, {o.RcvPriority, "SO_RCVPRIORITY"}, {o.Filter != 0 && o.FilterLen == 0, "an eBPF filter (SO_ATTACH_BPF)"},
 	} {

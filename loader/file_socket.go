@@ -32,6 +32,7 @@ const (
 	optTxTime
 	optRcvMark
 	optRcvPriority
+	optTimestamping
 )
 
 const bufLocks = 3 // SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK
@@ -73,7 +74,7 @@ func socketOptions(r *fileFileSocket) fastcr.SocketOptions {
 		Linger: uint32(r.Linger / tickRate()), Priority: r.Priority, Mark: r.Mark, RcvLowat: r.Rcvlowat, BufLock: r.Userlocks & bufLocks,
 		SndTimeo: tickMicroseconds(r.Sndtimeo), RcvTimeo: tickMicroseconds(r.Rcvtimeo),
 		NoCheck: is(optNoCheck), Timestamp: is(optTimestamp), RxqOvfl: is(optRxqOvfl), LockFilter: is(optLockFilter), NoRights: is(optNoRights),
-		NoFCS: is(optNoFCS), WifiStatus: is(optWifiStatus), TxTime: is(optTxTime), RcvMark: is(optRcvMark), RcvPriority: is(optRcvPriority),
+		NoFCS: is(optNoFCS), WifiStatus: is(optWifiStatus), TxTime: is(optTxTime), RcvMark: is(optRcvMark), RcvPriority: is(optRcvPriority), Timestamping: is(optTimestamping),
 		BoundDev: r.BoundDev, Filter: fastcr.KObj(r.Filter), FilterLen: r.FilterLen,
 	}
 }

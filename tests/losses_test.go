@@ -3,6 +3,7 @@ package tests
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,8 @@ func TestLosses(t *testing.T) {
 		{Name: "hugetlbfs", Setup: mountHuge},
 		{Name: "deleted on hugetlbfs", CRIUCannot: loses, Setup: mountHuge, Refused: []string{"/huge/file", "deleted", "hugetlbfs"}},
 		{Name: "SO_PASSPIDFD", CRIUCannot: loses, Refused: []string{"fd 3", "SO_PASSPIDFD"}},
+		{Name: "SO_TIMESTAMP", Verify: warned("SO_TIMESTAMP is not in the images"), CRIUCannot: "it loses it without a word"},
+		{Name: "SO_TIMESTAMPING", CRIUCannot: loses, Refused: []string{"fd 3", "SO_TIMESTAMPING"}},
 		{Name: "SCHED_DEADLINE", CRIUCannot: loses, Refused: []string{"losses", "SCHED_DEADLINE"}},
 		{Name: "SO_PEEK_OFF", CRIUCannot: loses, Refused: []string{"fd 3", "SO_PEEK_OFF"}},
 		{Name: "SCHED_RESET_ON_FORK"},
@@ -37,6 +40,16 @@ func TestLosses(t *testing.T) {
 		}
 		c.Source, c.Args = "losses", []string{c.Name}
 		runCase(t, c)
+	}
+}
+
+// warned wants words in the log of the dump.
+func warned(words string) func(*testing.T, *Run) {
+	return func(t *testing.T, r *Run) {
+		t.Helper()
+		if log, _ := os.ReadFile(r.log); !strings.Contains(string(log), words) {
+			t.Errorf("the log does not say %q:\n%s", words, log)
+		}
 	}
 }
 

@@ -221,6 +221,22 @@ static void droppable(void)
 	fill(p, 4, 2);
 }
 
+/* Messages come with the time of their arrival, or after a restore without. */
+static void timestamps(int option)
+{
+	char byte, control[256];
+	struct iovec io = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	int p[2], on = 0x18; /* SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE */
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, p) == 0);
+	MUST(setsockopt(p[0], SOL_SOCKET, option, &on, sizeof(on)) == 0);
+	ready();
+	await_check();
+	CHECK(write(p[1], "x", 1) == 1 && recvmsg(p[0], &m, 0) == 1 && byte == 'x', "message: %s", strerror(errno));
+	CHECK(!checked_live() || CMSG_FIRSTHDR(&m), "no time in a live program");
+}
+
 int main(int argc, char **argv)
 {
 	const char *part = argc > 1 ? argv[1] : "";
@@ -243,6 +259,10 @@ int main(int argc, char **argv)
 		huge_file(1);
 	else if (is(part, "SO_PASSPIDFD"))
 		passes_pidfds();
+	else if (is(part, "SO_TIMESTAMP"))
+		timestamps(SO_TIMESTAMP);
+	else if (is(part, "SO_TIMESTAMPING"))
+		timestamps(SO_TIMESTAMPING);
 	else if (is(part, "SCHED_DEADLINE"))
 		deadline();
 	else if (is(part, "SO_PEEK_OFF"))
