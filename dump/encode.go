@@ -63,7 +63,7 @@ func (r *run) encode() (err error) {
 		}
 	}
 	r.count()
-	r.logLost()
+	r.noteLost()
 	enc := images.NewEncoder(r.tree, images.EncodeOptions{
 		Pages: &r.memory, Shared: r.memory.shared(), BuildID: r.opts.FileValidation == "buildid",
 		Ghosts: r.contents.ghosts, Links: r.contents.linkPaths(), Pipes: r.contents.pipes, Queues: r.contents.queues, Sockets: r.contents.socks, TCP: r.contents.tcp.queues,

@@ -1,23 +1,33 @@
 package dump
 
-import "github.com/fastcr/fastcr"
+import (
+	"fmt"
 
-// logLost says what of the tree the images do not hold.
-func (r *run) logLost() {
+	"github.com/fastcr/fastcr"
+)
+
+// noteLost says, in the log and the result, what of the tree the images do not hold.
+func (r *run) noteLost() {
 	for _, f := range r.tree.Files {
 		if s, ok := f.Detail.(*fastcr.InetSocket); ok && !s.TCP() && s.QueuedPackets > 0 {
-			r.log.warn("encode", "%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
+			r.lost("%s: %d datagrams that wait are not in the images", s, s.QueuedPackets)
 		}
 		if s, ok := f.Detail.(*fastcr.PacketSocket); ok && s.QueuedPackets > 0 {
-			r.log.warn("encode", "%s: %d packets that wait are not in the images", s, s.QueuedPackets)
+			r.lost("%s: %d packets that wait are not in the images", s, s.QueuedPackets)
 		}
 		if o := socketOptions(f); o != nil && o.Timestamp {
-			r.log.warn("encode", "%s: SO_TIMESTAMP is not in the images: messages come without the time of their arrival after a restore", f.Path.Path)
+			r.lost("%s: SO_TIMESTAMP is not in the images: messages come without the time of their arrival after a restore", f.Path.Path)
 		}
 	}
-	eachSegment(r.tree, func(pid int, v *fastcr.VMA) {
-		r.log.warn("encode", "pid %d: the content of System V shared memory %d is not in the images: a restore attaches the segment again", pid, v.SegmentID())
+	eachSegment(r.tree, func(_ int, v *fastcr.VMA) {
+		r.lost("System V shared memory %d: its content is not in the images, a restore attaches the segment again", v.SegmentID())
 	})
+}
+
+func (r *run) lost(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.res.Lost = append(r.res.Lost, line)
+	r.log.warn("encode", "%s", line)
 }
 
 // socketOptions are what all families have, nil if f is no socket.

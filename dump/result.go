@@ -27,5 +27,6 @@ type Result struct {
 	Interrupted int // threads whose call returns EINTR because of the freeze (see Limits in the README)
 	Restarted   int // of those, mended by --restart-calls
 	Sleepers    int // threads whose sleep was restarted with ptrace, because their seccomp filter forbids restart_syscall
+	Lost        []string // what a restore will not bring back, a line each: it was warned of in the log
 	Stages      Stages
 }

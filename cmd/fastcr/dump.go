@@ -168,6 +168,11 @@ func (d *dumpFlags) allowOutside() error {
 }
 
 func (d *dumpFlags) print(r *dump.Result) error {
+	if !d.opts.LogStderr { // where the log has them
+		for _, line := range warnings(r.Lost) {
+			fmt.Fprintf(os.Stderr, "fastcr dump: warning: %s\n", line)
+		}
+	}
 	if d.json {
 		return json.NewEncoder(os.Stdout).Encode(jsonResult(r))
 	}

@@ -40,6 +40,16 @@ func TestSplitImagesDir(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	lost := strings.Fields(strings.Repeat("x ", lostShown+3))
+	if w := warnings(lost[:lostShown]); len(w) != lostShown || w[lostShown-1] != "x" {
+		t.Errorf("%q", w)
+	}
+	if w := warnings(lost); len(w) != lostShown+1 || !strings.HasPrefix(w[lostShown], "3 lines more") {
+		t.Errorf("%q", w)
+	}
+}
+
 func TestSummary(t *testing.T) {
 	r := &dump.Result{PIDs: []int{7, 8}, Threads: 1, Pages: 512, SharedPages: 256, Frozen: 150 * time.Microsecond, Total: 2 * time.Second}
 	want := "pid 7: 2 processes, 1 thread, 768 pages (3.0 MiB), frozen 150 µs, total 2.00 s"
@@ -54,7 +64,7 @@ func TestSummary(t *testing.T) {
 
 // TestJSONHasEveryField: nothing of a result is forgotten.
 func TestJSONHasEveryField(t *testing.T) {
-	r := &dump.Result{PIDs: []int{1}}
+	r := &dump.Result{PIDs: []int{1}, Lost: []string{"x"}}
 	v := reflect.ValueOf(r).Elem()
 	for i := range v.NumField() {
 		switch f := v.Field(i); f.Kind() {

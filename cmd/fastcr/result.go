@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fastcr/fastcr/dump"
@@ -9,18 +10,19 @@ import (
 
 // jsonObject is a dump's result as --json prints it. Times are microseconds.
 type jsonObject struct {
-	PIDs         []int  `json:"pids"`
-	Threads      int    `json:"threads"`
-	Files        int    `json:"files"`
-	VMAs         int    `json:"vmas"`
-	Pages        uint64 `json:"pages"`
-	SharedPages  uint64 `json:"shared_pages"`
-	PagesScanned uint64 `json:"pages_scanned"`
-	Interrupted  int    `json:"interrupted_calls"`
-	Restarted    int    `json:"restarted_calls"`
-	Sleepers     int    `json:"restarted_sleeps"`
-	FrozenUS     int64  `json:"frozen_us"`
-	TotalUS      int64  `json:"total_us"`
+	PIDs         []int    `json:"pids"`
+	Threads      int      `json:"threads"`
+	Files        int      `json:"files"`
+	VMAs         int      `json:"vmas"`
+	Pages        uint64   `json:"pages"`
+	SharedPages  uint64   `json:"shared_pages"`
+	PagesScanned uint64   `json:"pages_scanned"`
+	Interrupted  int      `json:"interrupted_calls"`
+	Restarted    int      `json:"restarted_calls"`
+	Sleepers     int      `json:"restarted_sleeps"`
+	Lost         []string `json:"lost,omitempty"`
+	FrozenUS     int64    `json:"frozen_us"`
+	TotalUS      int64    `json:"total_us"`
 	StagesUS     struct {
 		Prepare int64 `json:"prepare"`
 		Freeze  int64 `json:"freeze"`
@@ -36,7 +38,7 @@ func jsonResult(r *dump.Result) jsonObject {
 	o := jsonObject{
 		PIDs: r.PIDs, Threads: r.Threads, Files: r.Files, VMAs: r.VMAs,
 		Pages: r.Pages, SharedPages: r.SharedPages, PagesScanned: r.Scanned,
-		Interrupted: r.Interrupted, Restarted: r.Restarted, Sleepers: r.Sleepers,
+		Interrupted: r.Interrupted, Restarted: r.Restarted, Sleepers: r.Sleepers, Lost: r.Lost,
 		FrozenUS: r.Frozen.Microseconds(), TotalUS: r.Total.Microseconds(),
 	}
 	s := &o.StagesUS
@@ -63,6 +65,18 @@ func summary(r *dump.Result) string {
 		s += fmt.Sprintf("; %s got its sleep restarted with ptrace (seccomp forbids restart_syscall)", count(r.Sleepers, "thread", "threads"))
 	}
 	return s
+}
+
+// lostShown is how many lines of what a restore will not bring back are printed.
+const lostShown = 10
+
+// warnings are the lines about what a restore will not bring back.
+func warnings(lost []string) []string {
+	lines := slices.Clone(lost[:min(len(lost), lostShown)])
+	if more := len(lost) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("%d lines more like these are in the log (-o) and the result (--json)", more))
+	}
+	return lines
 }
 
 func count(n int, one, many string) string {
