@@ -24,9 +24,9 @@ type Result struct {
 	Scanned     uint64        // pages that the scan looked at
 	Frozen      time.Duration // from the first write of cgroup.freeze until the target ran on or was killed
 	Total       time.Duration
-	Interrupted int // threads whose call returns EINTR because of the freeze (see Limits in the README)
-	Restarted   int // of those, mended by --restart-calls
-	Sleepers    int // threads whose sleep was restarted with ptrace, because their seccomp filter forbids restart_syscall
+	Interrupted int      // threads whose call returns EINTR because of the freeze (see Limits in the README)
+	Restarted   int      // of those, mended by --restart-calls
+	Sleepers    int      // threads whose sleep was restarted with ptrace, because their seccomp filter forbids restart_syscall
 	Lost        []string // what a restore will not bring back, a line each: it was warned of in the log
 	Stages      Stages
 }
