@@ -119,8 +119,10 @@ func newRun(t *testing.T, c Case) *Run {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(r.work, 0o777); err != nil { // the program may become somebody else
-		t.Fatal(err)
+	for dir, mode := range map[string]os.FileMode{top: 0o755, r.work: 0o777} { // the program may become somebody else
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 	leaks := watchLeaks(t)
 	t.Cleanup(func() {

@@ -35,6 +35,7 @@ func TestServers(t *testing.T) {
 		"node,mib=8,rate=300,clients=4",
 		"java,mib=8,rate=300,clients=4", // 300 threads beside the JVM's own
 		"numpy,mib=8,rate=100,clients=4",
+		"postgres,rate=100,clients=4",
 	} {
 		name, _, _ := strings.Cut(spec, ",")
 		t.Run(name, func(t *testing.T) { testServer(t, spec) })
@@ -53,9 +54,13 @@ func testServer(t *testing.T, spec string) {
 		t.Skip(why)
 	}
 	connected := []string{"--tcp-established"}
-	r := newRun(t, Case{Name: spec, Moving: true, DumpFlags: connected, RestoreFlags: connected})
-	i, err := s.Start(t.Context(), r.work)
-	if err != nil {
+	var i *servers.Instance
+	r := newRun(t, Case{Moving: true, DumpFlags: connected, RestoreFlags: connected, Cleanup: func(*testing.T, string) {
+		if i != nil {
+			i.Clear()
+		}
+	}})
+	if i, err = s.Start(t.Context(), r.work); err != nil {
 		t.Fatal(err)
 	}
 	defer i.Disconnect()

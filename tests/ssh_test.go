@@ -28,9 +28,6 @@ func startSSHD(t *testing.T, passphrase string) *sshd {
 		t.Fatalf("%v: scripts/setup-build test installs it", err)
 	}
 	s := &sshd{Run: newRun(t, Case{Moving: true, DumpFlags: tcpFlags, RestoreFlags: tcpFlags})}
-	if err := os.Chmod(filepath.Dir(s.work), 0o755); err != nil { // the keys are read as the user
-		t.Fatal(err)
-	}
 	for key, phrase := range map[string]string{"host": "", "user": passphrase} {
 		if out, err := s.command("ssh-keygen", []string{"-q", "-t", "ed25519", "-N", phrase, "-f", filepath.Join(s.work, key)}); err != nil {
 			t.Fatalf("ssh-keygen: %v: %s", err, out)
