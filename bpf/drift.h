@@ -579,9 +579,9 @@ static __always_inline void *timer_siginfo(void *timer)
 	struct k_itimer___sigq *v = timer;
 	struct k_itimer___sigq_pointer *p = timer;
 
-	if (bpf_core_field_size(v->sigq) > 8)
-		return (void *)__builtin_preserve_access_index(&v->sigq.info);
-	return (void *)BPF_CORE_READ(p, sigq) + bpf_core_field_offset(struct sigqueue, info);
+	if (bpf_core_field_exists(p->sigq)) /* as a pointer */
+		return (void *)BPF_CORE_READ(p, sigq) + bpf_core_field_offset(struct sigqueue, info);
+	return (void *)__builtin_preserve_access_index(&v->sigq.info);
 }
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

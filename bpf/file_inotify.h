@@ -26,12 +26,14 @@ static long name_step(__u32 i, struct list_ctx *c)
 {
 	struct list_walk *w = c->w;
 	struct dentry *d = (void *)w->at, *parent = BPF_CORE_READ(d, d_parent);
+	const unsigned char *name = BPF_CORE_READ(d, d_name.name);
 	__u64 len = w->len;
 	long n;
 
+	barrier_var(len); /* v6.1 forgets what it knew of a value that was spilled */
 	if (parent == d || !parent || len > PATH_MOST - NAME_MOST)
 		return 1;
-	n = bpf_probe_read_kernel_str(c->text + len, NAME_MOST, BPF_CORE_READ(d, d_name.name));
+	n = bpf_probe_read_kernel_str(c->text + len, NAME_MOST, name);
 	if (n <= 0)
 		return 1;
 	w->len = len + n;
@@ -108,7 +110,7 @@ static __always_inline void emit_mark(struct list_ctx *c, struct fsnotify_mark *
 	r.head.len = sizeof(r) + size;
 	emit_file_mark(c->seq, &r);
 	barrier_var(size);
-	if (size && size <= PATH_MOST)
+	if (r.named && size <= PATH_MOST)
 		bpf_seq_write(c->seq, c->text, size);
 	w->n += sizeof(r) + size;
 }

@@ -149,7 +149,7 @@ static __always_inline void fill_ring(struct packet_ring *r, struct packet_ring_
 	r->frame_nr = BPF_CORE_READ(rb, frame_max) + 1;
 	if (kind == RING_BLOCKS) {
 		r->retire_tmo = ring_timeout(__builtin_preserve_access_index(&rb->prb_bdqc));
-		r->sizeof_priv = BPF_CORE_READ(rb, prb_bdqc.blk_sizeof_priv);
+		r->sizeof_priv = BPF_CORE_READ_BITFIELD_PROBED(rb, prb_bdqc.blk_sizeof_priv);
 		r->features = BPF_CORE_READ(rb, prb_bdqc.feature_req_word);
 	}
 	r->used = ring_used(rb, kind, r, w);

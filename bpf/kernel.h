@@ -965,7 +965,7 @@ struct pgv {
 
 struct tpacket_kbdq_core {
 	unsigned int feature_req_word;
-	unsigned short blk_sizeof_priv;
+	unsigned int blk_sizeof_priv; /* 16 bits in older kernels: read with BPF_CORE_READ_BITFIELD_PROBED */
 	__u64 knxt_seq_num; /* of the block after the one that is being filled, from 1 */
 };
 

@@ -47,13 +47,14 @@ struct {
 
 static __always_inline void emit_path(struct seq_file *seq, struct path_scratch *s, __u32 tgid, __u32 what, struct path *path)
 {
-	struct dentry *d = BPF_CORE_READ(path, dentry);
+	struct path *p = plain(struct path, path);
+	struct dentry *d = p->dentry;
 	__u64 text;
 
 	s->rec.head.type = REC_PROCESS_PATH;
 	s->rec.tgid = tgid;
 	s->rec.what = what;
-	fill_inode(&s->rec.path, BPF_CORE_READ(path, mnt), d, BPF_CORE_READ(d, d_inode));
+	fill_inode(&s->rec.path, p->mnt, d, d->d_inode);
 	text = fill_text(&s->rec.path, s->text, path);
 	s->rec.head.len = sizeof(s->rec) + text;
 	if (text <= PATH_MOST)
