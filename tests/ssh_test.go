@@ -140,6 +140,35 @@ func TestSSHSession(t *testing.T) {
 	}
 }
 
+// TestSSHSessionAlone dumps one session, whose connection the server has accepted and closed, while the
+// server goes on.
+func TestSSHSessionAlone(t *testing.T) {
+	needFastcr(t)
+	for _, user := range []string{"root", "postgres"} {
+		t.Run(user, func(t *testing.T) {
+			s := startSSHD(t, "")
+			shell := s.login(user)
+			shell.shows(0, "ready> ")
+			shell.asks("N=41; echo N is $N", "N is 41")
+			s.pid = tree(s.pid)[1]
+			s.dump("-R")
+			shell.asks("echo N is $((N + 1))", "N is 42")
+			pids := tree(s.pid)
+			s.dump()
+			if !eventually(10*time.Second, func() bool { reap(); return !anyAlive(pids) }) {
+				t.Fatalf("of pids %v some live on after the dump", pids)
+			}
+			s.restore() // before anybody else logs in: that changes the log that all of them hold open
+			shell.asks("echo N is $((N + 2))", "N is 43")
+			another := s.login(user)
+			another.shows(0, "ready> ")
+			another.asks("echo $((6 * 7))", "42")
+			shell.types("exit 7\n")
+			shell.ends(7)
+		})
+	}
+}
+
 // TestSSHBeforeAuthentication dumps sshd while somebody has yet to type the passphrase of a key. The
 // process that talks with the network is locked up then: in an empty directory, behind a seccomp
 // filter, with a limit of one open file.

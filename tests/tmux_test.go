@@ -32,6 +32,11 @@ func (r *Run) asks(window, command, line string) {
 	}
 }
 
+// TestTmuxAttached has the server's client in the tree.
+func TestTmuxAttached(t *testing.T) {
+	runCase(t, Case{Name: "client", Command: []string{"python3", target(t, "tmux.py")}, Moving: true})
+}
+
 // TestTmux dumps a tmux server with windows in which shells run.
 func TestTmux(t *testing.T) {
 	needFastcr(t) // criu's restore fails when a job has just ended
