@@ -64,6 +64,9 @@ int main(void)
 	if (!stopped)
 		for (;;)
 			pause();
+	/* In a group of its own: in ours, which may be an orphaned one, nobody is stopped by it. */
+	if (setpgid(stopped, stopped))
+		return 1;
 	kill(stopped, SIGTSTP);
 	session = child();
 	if (!session) {
