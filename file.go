@@ -179,7 +179,8 @@ type InotifyWatch struct {
 	Mask       uint32 // IN_*
 	Ino        uint64
 	SDev       uint32 // s_dev in the kernel's encoding
-	FSPath     string // of the inode from its file system's root, "" when it has no name
+	Nlink      uint32 // 0: it was deleted
+	FSPath     string // of the inode from its file system's root, "" when the kernel has no name of it at hand
 	HandleType int32  // with Handle, what name_to_handle_at(2) gives
 	Handle     []byte
 	Path       string

@@ -100,6 +100,7 @@ static __always_inline void emit_mark(struct list_ctx *c, struct fsnotify_mark *
 	}
 	if (inode) {
 		r.ino = BPF_CORE_READ(inode, i_ino);
+		r.nlink = BPF_CORE_READ(inode, i_nlink);
 		r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		r.named = read_names(c, inode);
 	}

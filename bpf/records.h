@@ -593,6 +593,7 @@ struct file_mark {
 	__u32 type;    /* enum fsnotify_obj_type; dev, ino and names are an inode's only */
 	__u32 ignored; /* mask */
 	__s32 mnt_id;
+	__u32 nlink, __reserved; /* of the inode */
 };
 
 /* REC_FILE_FANOTIFY: an instance (struct fanotify_group_private_data); its marks follow. */

@@ -51,7 +51,8 @@ type Options struct {
 	CgroupRoots    []string // [CONTROLLER:]/PATH: where the cgroups that are kept begin
 	CgroupYard     string   // a directory with the hierarchies mounted in it, relative to WorkDir; default: /proc/self/mountinfo tells
 	External       []string
-	ExtUnixSk      bool // datagram sockets may be connected to named ones outside of the tree
+	IrmapScanPaths []string // directories to look through for watched files of which the kernel has no path at hand
+	ExtUnixSk      bool     // datagram sockets may be connected to named ones outside of the tree
 	ActionScripts  []string
 
 	TCPEstablished bool   // keep TCP connections
@@ -100,6 +101,11 @@ func (o *Options) normalize() error {
 	for _, arg := range o.CgroupRoots {
 		if _, root := splitCgroupRoot(arg); !strings.HasPrefix(root, "/") {
 			return fmt.Errorf("--cgroup-root %s: give [CONTROLLER:]/PATH", arg)
+		}
+	}
+	for _, dir := range o.IrmapScanPaths {
+		if !filepath.IsAbs(dir) {
+			return fmt.Errorf("--irmap-scan-path %s: give an absolute path", dir)
 		}
 	}
 	switch o.FileValidation {

@@ -44,7 +44,7 @@ func decodeMark(rec []byte, b *builder) error {
 
 // watchOf is what is watched, by the names of the inode.
 func watchOf(r *fileFileMark, names []byte, mask uint32) fastcr.InotifyWatch {
-	w := fastcr.InotifyWatch{WD: r.Wd, Mask: mask, Ino: r.Ino, SDev: r.Dev}
+	w := fastcr.InotifyWatch{WD: r.Wd, Mask: mask, Ino: r.Ino, SDev: r.Dev, Nlink: r.Nlink}
 	if r.Named != 0 {
 		w.FSPath = joinNames(names[:min(int(r.NamesLen), len(names))])
 	}

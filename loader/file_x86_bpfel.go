@@ -99,6 +99,8 @@ type fileFileMark struct {
 	Type     uint32
 	Ignored  uint32
 	MntId    int32
+	Nlink    uint32
+	Reserved uint32
 }
 
 type fileFileMember struct {

@@ -79,7 +79,7 @@ func (m Mounts) NameMount(w *fastcr.InotifyWatch, id int32) error {
 // watches, and Handle. An error says that no mount shows it.
 func (m Mounts) NameWatch(w *fastcr.InotifyWatch) error {
 	if w.FSPath == "" {
-		return fmt.Errorf("inode %d of device %#x has no name", w.Ino, w.SDev)
+		return fmt.Errorf("the kernel has no path of inode %d of device %#x at hand", w.Ino, w.SDev)
 	}
 	paths := m.paths(w.SDev, w.FSPath)
 	for _, path := range paths {
@@ -87,10 +87,7 @@ func (m Mounts) NameWatch(w *fastcr.InotifyWatch) error {
 		if unix.Lstat(path, &st) != nil || st.Ino != w.Ino {
 			continue
 		}
-		w.Path = path
-		if h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, path, 0); err == nil {
-			w.HandleType, w.Handle = h.Type(), h.Bytes()
-		}
+		SetPath(w, path)
 		return nil
 	}
 	if len(paths) == 0 {

@@ -20,6 +20,85 @@ func TestInotify(t *testing.T) {
 		Refused: []string{"inotify", "watch 1", "deleted", "remove the watch"}})
 }
 
+// TestWatchesWithoutPath: what is watched is found by its handle, or by looking through directories.
+func TestWatchesWithoutPath(t *testing.T) {
+	const cannot = "it writes handles, which its restore opens in mount namespaces of its own only"
+	sought := []string{"fd 3", "inotify", "watch 1", "no path", "--irmap-scan-path"}
+	for _, c := range []Case{
+		{Name: "a directory", Args: []string{"lost directory", "dir"}, Ready: forgetNames, Undisturbed: wasFound("by its handle")},
+		{Name: "files", Args: []string{"lost", "dir"}, Ready: forgetNames, CRIUCannot: cannot, Refused: sought},
+		{Name: "files, looked for", Args: []string{"lost", "dir"}, Setup: scanWork, Ready: forgetNames, Undisturbed: wasFound("by looking through")},
+		// An overlay has no handles.
+		{Name: "overlay", Args: []string{"lost directory", "overlay/dir"}, Setup: mountOverlay, Ready: forgetNames, CRIUCannot: cannot, Refused: []string{"watch 2", "no path", "--irmap-scan-path"}},
+		{Name: "overlay, looked for", Args: []string{"lost", "overlay/dir"}, Ready: forgetNames, Undisturbed: wasFound("by looking through"), Setup: func(t *testing.T, r *Run) {
+			mountOverlay(t, r)
+			scanWork(t, r)
+		}},
+	} {
+		c.Source = "inotify"
+		runCase(t, c)
+	}
+	t.Run("mounted over", func(t *testing.T) {
+		needFastcr(t)
+		r := newRun(t, Case{Source: "inotify", Args: []string{"lost", "dir"}, Refused: []string{"watch 1", "/dir/file", "mounted over", "--irmap-scan-path"}})
+		r.start()
+		at := filepath.Join(r.work, "dir")
+		if err := unix.Mount("tmpfs", at, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		r.dumpRefused()
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Error(err)
+		}
+		r.verdict("live")
+	})
+}
+
+// forgetNames has the kernel let go of all names that nobody uses, which costs a moment to find again.
+func forgetNames(t *testing.T, r *Run) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(r.work, &fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Type == unix.TMPFS_MAGIC {
+		t.Skip("a tmpfs forgets no names: set TMPDIR to a disk's directory")
+	}
+	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("2"), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func scanWork(_ *testing.T, r *Run) {
+	r.c.DumpFlags = []string{"--force-irmap", "--irmap-scan-path", r.work}
+}
+
+// wasFound wants the log to say how.
+func wasFound(how string) func(*testing.T, *Run) {
+	return func(t *testing.T, r *Run) {
+		if log, err := os.ReadFile(r.log); err != nil || tools.dumper != "criu" && !strings.Contains(string(log), how) {
+			t.Errorf("%v; nothing was found %s:\n%s", err, how, log)
+		}
+		forgetNames(t, r)
+	}
+}
+
+func mountOverlay(t *testing.T, r *Run) {
+	for _, d := range []string{"lower", "upper", "between", "overlay"} {
+		if err := os.Mkdir(filepath.Join(r.work, d), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(d string) string { return filepath.Join(r.work, d) }
+	if err := unix.Mount("overlay", at("overlay"), "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", at("lower"), at("upper"), at("between"))); err != nil {
+		t.Skipf("no overlay: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(at("overlay"), unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestFiles(t *testing.T) {
 	runCase(t, Case{Name: "opened in every way", Source: "files", Args: []string{"opened"}, Once: true,
 		CRIUCannot: "it takes a FIFO that was opened with O_PATH for one that can be read"})
@@ -32,6 +111,7 @@ func TestFiles(t *testing.T) {
 
 func TestFanotify(t *testing.T) {
 	runCase(t, Case{Name: "marks", Source: "fanotify"})
+	runCase(t, Case{Name: "names forgotten", Source: "fanotify", Setup: scanWork, Ready: forgetNames, Undisturbed: wasFound("by looking through")})
 	runCase(t, Case{Name: "decides", Source: "fanotify", Args: []string{"decides"}, Refused: []string{"fd 3", "fanotify", "would wait for it"}, CRIUCannot: "all would wait"})
 	runCase(t, Case{Name: "file system", Source: "fanotify", Args: []string{"whole"}, Refused: []string{"fd 3", "fanotify", "whole file system"}})
 }

@@ -54,8 +54,8 @@ func (d *dumpFlags) register(f *pflag.FlagSet) {
 	f.Lookup("manage-cgroups").NoOptDefVal = "soft"
 	f.Bool("ghost-fiemap", false, "accepted for criu's sake: holes of deleted files are found by SEEK_DATA")
 	f.Bool("no-ghost-fiemap", false, "the same")
-	f.Bool("force-irmap", false, "accepted for criu's sake: watched files are always kept by their paths")
-	f.StringArray("irmap-scan-path", nil, "the same")
+	f.StringArrayVar(&o.IrmapScanPaths, "irmap-scan-path", nil, "directory to look through for watched files of which the kernel has no path at hand (after it: /etc, /var/log and a few others)")
+	f.Bool("force-irmap", false, "accepted for criu's sake: paths are always looked for, a restore needs them")
 	f.StringArrayVar(&o.CgroupRoots, "cgroup-root", nil, "[CONTROLLER:]/PATH: keep the cgroups from there on down (default: from the processes' own)")
 	f.StringVar(&o.CgroupYard, "cgroup-yard", "", "directory, relative to the work directory, in which the cgroup hierarchies are mounted, by the names of their controllers")
 	f.StringArrayVar(&o.External, "external", nil, "file[MOUNT:INODE] or tty[RDEV:DEV], in hexadecimal, or unix[INODE] is not part of the checkpoint: restore is handed it (--inherit-fd)")

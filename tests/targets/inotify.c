@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inotify instances: watches on files and a directory, two on one file, numbers with
- * gaps; "queued": events that wait; "deleted": a file without a name.
+ * gaps; "queued": events that wait; "deleted": a file without a name; "lost DIR": files in a directory there,
+ * which nobody has open and the kernel may forget the names of; "lost directory DIR": only the directory.
  */
 #include "target.h"
 #include <poll.h>
@@ -158,9 +159,46 @@ static void deleted(void)
 	CHECK(got(wd, IN_MODIFY, NULL) == 1, "%d changes", got(wd, IN_MODIFY, NULL));
 }
 
+/* The harness has the names forgotten, or hidden until it asks for the verdict. */
+static void lost(const char *dir, int files)
+{
+	int fd = inotify_init1(IN_NONBLOCK), in, wd, linked;
+	char path[256], other[256];
+
+	MUST(fd >= 0 && (!access(dir, F_OK) || mkdir(dir, 0755) == 0));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	touch(path);
+	wd = watch(fd, path, IN_MODIFY);
+	in = watch(fd, dir, IN_CREATE);
+	snprintf(path, sizeof(path), "%s/first", dir);
+	snprintf(other, sizeof(other), "%s/second", dir);
+	touch(path);
+	linked = watch(fd, path, IN_MODIFY);
+	MUST(link(path, other) == 0 && unlink(path) == 0);
+	if (!files)
+		MUST(inotify_rm_watch(fd, wd) == 0 && inotify_rm_watch(fd, linked) == 0);
+	collect(fd);
+	ready();
+	await_check();
+	collect(fd);
+	CHECK(have == 0, "%zu bytes of events that nobody caused", have);
+	touch(other);
+	snprintf(path, sizeof(path), "%s/file", dir);
+	touch(path);
+	snprintf(path, sizeof(path), "%s/new", dir);
+	touch(path);
+	collect(fd);
+	CHECK(got(wd, IN_MODIFY, NULL) == files, "%d changes of the file", got(wd, IN_MODIFY, NULL));
+	CHECK(got(linked, IN_MODIFY, NULL) == files, "%d changes by the other name", got(linked, IN_MODIFY, NULL));
+	CHECK(got(in, IN_CREATE, "new") == 1, "the directory's event");
+	unlink(path);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "queued"))
+	if (argc > 2)
+		lost(argv[2], !strcmp(argv[1], "lost"));
+	else if (argc > 1 && !strcmp(argv[1], "queued"))
 		queued();
 	else if (argc > 1 && !strcmp(argv[1], "deleted"))
 		deleted();
