@@ -194,7 +194,7 @@ func TestMeasuresRealDumps(t *testing.T) {
 		t.Fatal(err)
 	}
 	never := Dumper{Name: "never", Dump: []string{"sh", "-c", "echo it does not want >&2; exit 1"}}
-	silent := Dumper{Name: "silent", Dump: []string{"true"}}
+	silent := Dumper{Name: "silent", Dump: []string{"sh", "-c", "sleep 0.05"}} // long enough for a stall to be seen
 	w := point(ownSweep, "", 0, "mib=4", "threads=3", "vmas=20", "fds=40", "kinds=10", "queued=1", "procs=2", "rewrite=50", "zipf=1")
 	r, err := Run(ctx, &Plan{Workloads: []Workload{w}, Dumpers: append(dumpers, never, silent), Rounds: 1, Restores: 1})
 	if err != nil {
