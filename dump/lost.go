@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fastcr/fastcr"
+	"github.com/fastcr/fastcr/images"
 )
 
 // noteLost says, in the log and the result, what of the tree the images do not hold.
@@ -14,6 +15,11 @@ func (r *run) noteLost() {
 		}
 		if s, ok := f.Detail.(*fastcr.PacketSocket); ok && s.QueuedPackets > 0 {
 			r.lost("%s: %d packets that wait are not in the images", s, s.QueuedPackets)
+		}
+		if s, ok := f.Detail.(*fastcr.NetlinkSocket); ok {
+			for _, option := range images.LostNetlinkOptions(s) {
+				r.lost("netlink socket %d, protocol %d: %s is not in the images: the kernel's acknowledgements are plain ones after a restore", s.Ino, s.Protocol, option)
+			}
 		}
 		if o := socketOptions(f); o != nil && o.Timestamp {
 			r.lost("%s: SO_TIMESTAMP is not in the images: messages come without the time of their arrival after a restore", f.Path.Path)

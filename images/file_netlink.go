@@ -8,10 +8,25 @@ import (
 // netlinkConnected is NETLINK_CONNECTED of sock.sk_state.
 const netlinkConnected = 1
 
-// netlinkOptions are the bits of netlink_sock.flags that are socket options.
-var netlinkOptions = map[int]string{
-	1: "NETLINK_PKTINFO", 2: "NETLINK_BROADCAST_ERROR", 3: "NETLINK_NO_ENOBUFS", 4: "NETLINK_LISTEN_ALL_NSID",
-	5: "NETLINK_CAP_ACK", 6: "NETLINK_EXT_ACK", 7: "NETLINK_GET_STRICT_CHK",
+// netlinkOptions are the bits of netlink_sock.flags that are socket options, which the images do not hold.
+var netlinkOptions = []struct {
+	bit  int
+	name string
+	hint bool // it only makes the kernel's acknowledgements other ones to read: it is lost
+}{
+	{1, "NETLINK_PKTINFO", false}, {2, "NETLINK_BROADCAST_ERROR", false}, {3, "NETLINK_NO_ENOBUFS", false},
+	{4, "NETLINK_LISTEN_ALL_NSID", false}, {5, "NETLINK_CAP_ACK", true}, {6, "NETLINK_EXT_ACK", true},
+	{7, "NETLINK_GET_STRICT_CHK", false},
+}
+
+// LostNetlinkOptions names the socket's options that a restore does not set, and a program can do without.
+func LostNetlinkOptions(d *fastcr.NetlinkSocket) (names []string) {
+	for _, o := range netlinkOptions {
+		if o.hint && d.Flags>>o.bit&1 != 0 {
+			names = append(names, o.name)
+		}
+	}
+	return names
 }
 
 // encodeNetlink writes netlink_sk_entry. A socket that is connected to the kernel sends
@@ -40,9 +55,9 @@ func netlinkUnfit(d *fastcr.NetlinkSocket) string {
 	if lost := optionsUnfit(&d.Options); lost != "" {
 		return "is a socket with " + lost + ", which the images do not hold"
 	}
-	for bit := range 64 {
-		if name, ok := netlinkOptions[bit]; ok && d.Flags>>bit&1 != 0 {
-			return "is a netlink socket with " + name + ", which the images do not hold"
+	for _, o := range netlinkOptions {
+		if !o.hint && d.Flags>>o.bit&1 != 0 {
+			return "is a netlink socket with " + o.name + ", which the images do not hold"
 		}
 	}
 	switch {
