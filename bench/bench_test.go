@@ -135,8 +135,11 @@ func TestReportStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := out.String()
-	if n := strings.Count(page, "<svg"); n != 3 {
+	if n := strings.Count(page, "<svg"); n != 1 {
 		t.Errorf("%d plots", n)
+	}
+	if n := strings.Count(page, `class="bar"`); n != 4 {
+		t.Errorf("%d bars of stages", n)
 	}
 	if !strings.Contains(page, "has a &lt;socket&gt;") {
 		t.Error("a reason is not there, or not escaped")

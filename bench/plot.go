@@ -6,143 +6,205 @@ import (
 	"html/template"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-const plotWidth, plotHeight = 13 * vg.Centimeter, 9 * vg.Centimeter
+// A plot is as wide as a phone shows it, so that its text can be read there.
+const plotWidth, plotHeight = 10 * vg.Centimeter, 7 * vg.Centimeter
 
 // palette tells dumpers and stages apart, for the colour-blind too (Okabe and Ito).
-var palette = []color.Color{
-	color.RGBA{0, 114, 178, 255}, color.RGBA{213, 94, 0, 255}, color.RGBA{0, 158, 115, 255}, color.RGBA{204, 121, 167, 255},
-	color.RGBA{230, 159, 0, 255}, color.RGBA{86, 180, 233, 255}, color.RGBA{90, 90, 90, 255},
+var palette = []color.RGBA{
+	{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255},
+	{230, 159, 0, 255}, {86, 180, 233, 255}, {90, 90, 90, 255}, {170, 160, 0, 255}, {120, 60, 160, 255},
 }
 
-// plotSweep draws the freeze time of all dumpers against what a sweep varies, both
-// logarithmic. Empty if there are no figures.
-func (r *Results) plotSweep(sweep string) (template.HTML, error) {
-	p := plot.New()
-	p.Y.Label.Text, p.Y.Scale, p.Y.Tick.Marker = "frozen", plot.LogScale{}, timeTicks{}
-	p.X.Label.Text, p.X.Scale, p.X.Tick.Marker = sweep, plot.LogScale{}, r.pointTicks(sweep)
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Add(plotter.NewGrid())
-	lines := 0
-	for i, d := range r.Plan.Dumpers {
-		var points plotter.XYs
-		for _, w := range r.Workloads {
-			if w.Sweep != sweep {
-				continue
-			}
-			if w.Unit != "" {
-				p.X.Label.Text = sweep + ", " + w.Unit
-			}
-			if v := r.Of(w.Name, d, Clocks[0]); len(v) > 0 && w.Value > 0 {
-				points = append(points, plotter.XY{X: w.Value, Y: spread(v).Median})
-			}
-		}
-		if len(points) < 2 {
-			continue
-		}
-		line, dots, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return "", err
-		}
-		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
-		dots.Color, dots.Shape = palette[i%len(palette)], draw.CircleGlyph{}
-		p.Add(line, dots)
-		p.Legend.Add(d, line, dots)
-		lines++
-	}
-	if lines == 0 {
-		return "", nil
-	}
-	p.Y.Max *= 4 // room for the legend
-	return render(p)
+func colourOf(i int) color.RGBA { return palette[i%len(palette)] }
+
+func cssColour(i int) template.CSS {
+	c := colourOf(i)
+	return template.CSS(fmt.Sprintf("rgb(%d %d %d)", c.R, c.G, c.B))
 }
 
-// pointTicks marks the points of a sweep.
-func (r *Results) pointTicks(sweep string) plot.ConstantTicks {
-	var ticks plot.ConstantTicks
-	for _, w := range r.Workloads {
-		if w.Sweep == sweep && w.Value > 0 {
-			ticks = append(ticks, plot.Tick{Value: w.Value, Label: fmt.Sprintf("%.6g", w.Value)})
-		}
-	}
-	return ticks
+// chart is a plot in the making. Its legend is part of the page, where it takes the room that
+// it needs.
+type chart struct {
+	*plot.Plot
+	keys []chartKey
 }
 
-// stages in the order in which they follow each other.
-var stages = []string{"prepare", "freeze", "collect", "copy", "thaw", "encode", "sync"}
-
-// frozenStages are those in which the target stands still.
-var frozenStages = []string{"freeze", "collect", "copy", "thaw"}
-
-// plotStages draws, for each workload, the shares of some of a dumper's stages as stacked bars.
-func (r *Results) plotStages(dumper string, stages []string, of string) (template.HTML, error) {
-	p := plot.New()
-	p.Y.Label.Text, p.Y.Min, p.Y.Max = "share of "+of+", %", 0, 100
-	p.Legend.Top = true
-	var names []string
-	values := make([]plotter.Values, len(stages))
-	for _, w := range r.Workloads {
-		median := map[string]float64{}
-		sum := 0.0
-		for _, s := range stages {
-			v := r.Of(w.Name, dumper, Clock{s, func(x *Sample) float64 { return x.Stages[s] }})
-			median[s] = spread(v).Median
-			sum += median[s]
-		}
-		if sum == 0 {
-			continue
-		}
-		names = append(names, short(w.Name, 14))
-		for i, s := range stages {
-			values[i] = append(values[i], 100*median[s]/sum)
-		}
-	}
-	if len(names) == 0 {
-		return "", nil
-	}
-	width := min(vg.Points(18), (plotWidth-2*vg.Centimeter)/vg.Length(len(names))*0.7)
-	var below *plotter.BarChart
-	for i, s := range stages {
-		bar, err := plotter.NewBarChart(values[i], width)
-		if err != nil {
-			return "", err
-		}
-		bar.Color, bar.LineStyle.Width = palette[i%len(palette)], 0
-		if below != nil {
-			bar.StackOn(below)
-		}
-		below = bar
-		p.Add(bar)
-		p.Legend.Add(s, bar)
-	}
-	p.NominalX(names...)
-	p.X.Tick.Label.Rotation = math.Pi / 3
-	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
-	p.X.Max += 0.35 * float64(len(names)) // room for the legend
-	return render(p)
+// chartKey says what a line is.
+type chartKey struct {
+	Name   string
+	Colour template.CSS
+	Dashed bool
 }
 
-// render makes an SVG that scales to where it is put.
-func render(p *plot.Plot) (template.HTML, error) {
-	c := vgsvg.New(plotWidth, plotHeight)
-	p.Draw(draw.New(c))
+// newChart has a logarithmic axis of times upwards.
+func newChart(x, y string) *chart {
+	c := &chart{Plot: plot.New()}
+	c.X.Label.Text, c.Y.Label.Text, c.Y.Scale, c.Y.Tick.Marker = x, y, plot.LogScale{}, timeTicks{}
+	for _, f := range []*font.Font{&c.X.Label.TextStyle.Font, &c.Y.Label.TextStyle.Font, &c.X.Tick.Label.Font, &c.Y.Tick.Label.Font} {
+		f.Variant, f.Size = "Sans", vg.Points(9)
+	}
+	c.Add(plotter.NewGrid())
+	return c
+}
+
+// line adds one, if there is enough for it; i is its colour.
+func (c *chart) line(name string, i int, points plotter.XYs, dashed, dots bool) error {
+	if len(points) < 2 {
+		return nil
+	}
+	line, marks, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width = colourOf(i), vg.Points(1.5)
+	marks.Color, marks.Shape = colourOf(i), draw.CircleGlyph{}
+	if dashed {
+		line.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
+	}
+	c.Add(line)
+	if dots {
+		c.Add(marks)
+	}
+	c.keys = append(c.keys, chartKey{name, cssColour(i), dashed})
+	return nil
+}
+
+// render makes a figure of the page, with an SVG that scales to where it is put; nil if there is no line.
+func (c *chart) render(title string) (*figure, error) {
+	if len(c.keys) == 0 {
+		return nil, nil
+	}
+	canvas := vgsvg.New(plotWidth, plotHeight)
+	c.Draw(draw.New(canvas))
 	var buf bytes.Buffer
-	if _, err := c.WriteTo(&buf); err != nil {
-		return "", err
+	if _, err := canvas.WriteTo(&buf); err != nil {
+		return nil, err
 	}
 	s := buf.String()
 	if i := strings.Index(s, "<svg"); i > 0 {
 		s = s[i:] // without the XML header: it is part of a page
 	}
-	return template.HTML(s), nil
+	return &figure{Title: title, Keys: c.keys, SVG: template.HTML(s)}, nil
+}
+
+// figure is a plot as the page has it.
+type figure struct {
+	Title string
+	Keys  []chartKey
+	SVG   template.HTML
+}
+
+// companions are sweeps that are drawn into the plot of another one, dashed.
+var companions = map[string]string{
+	"memory": "huge pages", "threads": "calls that a freeze interrupts",
+	"open files": "open files, ten kinds", "rewritten, uniform": "rewritten, zipfian",
+}
+
+// sweepFigures are the freeze times of all dumpers against what is swept.
+func (r *Results) sweepFigures() (all []*figure, err error) {
+	sweeps := r.Sweeps()
+	for main, other := range companions {
+		if slices.Contains(sweeps, main) {
+			sweeps = slices.DeleteFunc(sweeps, func(s string) bool { return s == other })
+		}
+	}
+	for _, sweep := range sweeps {
+		f, err := r.plotSweep(sweep)
+		if err != nil {
+			return nil, fmt.Errorf("plot of %s: %w", sweep, err)
+		}
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	return all, nil
+}
+
+// plotSweep draws the freeze time of all dumpers against what a sweep varies, both
+// logarithmic. Nil if there are no figures.
+func (r *Results) plotSweep(sweep string) (*figure, error) {
+	c := newChart(sweep, "frozen")
+	xs := r.points(sweep)
+	if len(xs) == 0 || xs[0] == xs[len(xs)-1] { // servers have no order
+		return nil, nil
+	}
+	if xs[0] > 0 {
+		c.X.Scale = plot.LogScale{}
+	}
+	c.X.Tick.Marker = pointTicks(xs, xs[0] > 0)
+	for i, d := range r.Plan.Dumpers {
+		if err := c.line(d, i, r.curve(sweep, d), false, true); err != nil {
+			return nil, err
+		}
+	}
+	other, drawn := companions[sweep], len(c.keys)
+	for i, d := range r.Plan.Dumpers {
+		if err := c.line(d+": "+other, i, r.curve(other, d), true, true); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range r.Workloads {
+		if w.Sweep == sweep && w.Unit != "" {
+			c.X.Label.Text = sweep + ", " + w.Unit
+		}
+	}
+	title := "Freeze time against " + sweep
+	if len(c.keys) > drawn {
+		title += " (dashed: " + other + ")"
+	}
+	return c.render(title)
+}
+
+// points are the values of a sweep that was measured.
+func (r *Results) points(sweep string) (xs []float64) {
+	for _, w := range r.Workloads {
+		if w.Sweep == sweep {
+			xs = append(xs, w.Value)
+		}
+	}
+	slices.Sort(xs)
+	return xs
+}
+
+// curve is a dumper's frozen time at the points of a sweep.
+func (r *Results) curve(sweep, dumper string) (points plotter.XYs) {
+	for _, w := range r.Workloads {
+		if v := r.Of(w.Name, dumper, Clocks[0]); w.Sweep == sweep && len(v) > 0 {
+			points = append(points, plotter.XY{X: w.Value, Y: spread(v).Median})
+		}
+	}
+	return points
+}
+
+// pointTicks marks the points of a sweep, with numbers where there is room.
+func pointTicks(xs []float64, logarithmic bool) (ticks plot.ConstantTicks) {
+	at := func(x float64) float64 {
+		if logarithmic {
+			return math.Log(x)
+		}
+		return x
+	}
+	room := (at(xs[len(xs)-1]) - at(xs[0])) / 8
+	last := math.Inf(1) // from the right: the largest point is told
+	for _, x := range slices.Backward(xs) {
+		t := plot.Tick{Value: x}
+		if last-at(x) >= room {
+			t.Label, last = fmt.Sprintf("%.6g", x), at(x)
+		}
+		ticks = append(ticks, t)
+	}
+	return ticks
 }
 
 // timeTicks marks powers of ten with times.

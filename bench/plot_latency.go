@@ -2,12 +2,10 @@ package bench
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
 )
 
 // Servers are the workloads with latencies, in order.
@@ -33,71 +31,68 @@ func (r *Results) first(workload, dumper string) *Sample {
 	return nil
 }
 
+// latencyFigures are two for each server: around a dump, and the tails.
+func (r *Results) latencyFigures() (all []*figure, err error) {
+	for _, server := range r.Servers() {
+		for _, draw := range []func(string) (*figure, error){r.plotTimeline, r.plotTail} {
+			f, err := draw(server)
+			if err != nil {
+				return nil, fmt.Errorf("plot of %s: %w", server, err)
+			}
+			if f != nil {
+				all = append(all, f)
+			}
+		}
+	}
+	return all, nil
+}
+
 // plotTimeline draws the longest latency of each moment around a dump, which begins at 0.
-func (r *Results) plotTimeline(workload string) (template.HTML, error) {
-	p := plot.New()
-	p.X.Tick.Marker = plot.TickerFunc(wholeTicks)
-	p.X.Label.Text = "when the request was due, ms since the start of the dump"
-	return r.latencyPlot(p, func(dumper string) (points plotter.XYs, err error) {
+func (r *Results) plotTimeline(workload string) (*figure, error) {
+	c := newChart("when a request was due, ms since the dump began", "latency")
+	c.X.Tick.Marker = plot.TickerFunc(wholeTicks)
+	for n, dumper := range r.Plan.Dumpers {
 		s := r.first(workload, dumper)
 		if s == nil {
-			return nil, nil
+			continue
 		}
+		var points plotter.XYs
 		for i, v := range s.Timeline {
 			if v > 0 {
 				points = append(points, plotter.XY{X: float64(i)*micros(TimelineStep)/1000 - s.Began/1000, Y: v})
 			}
 		}
-		return points, nil
-	})
+		if err := c.line(dumper, n, points, false, false); err != nil {
+			return nil, err
+		}
+	}
+	return c.render(workload + ": latency around a checkpoint")
 }
 
 // plotTail draws the latencies of requests that were due during dumps, of all rounds, at ever
 // higher quantiles.
-func (r *Results) plotTail(workload string) (template.HTML, error) {
-	p := plot.New()
-	p.X.Label.Text, p.X.Tick.Marker = "quantile of the requests due during the dump", nines{}
-	return r.latencyPlot(p, func(dumper string) (points plotter.XYs, err error) {
+func (r *Results) plotTail(workload string) (*figure, error) {
+	c := newChart("quantile of requests due during the dump", "latency")
+	c.X.Tick.Marker = nines{}
+	for n, dumper := range r.Plan.Dumpers {
 		h, err := r.during(workload, dumper)
-		if err != nil || h.TotalCount() == 0 {
+		if err != nil {
 			return nil, err
 		}
+		if h.TotalCount() == 0 {
+			continue
+		}
+		var points plotter.XYs
 		for _, b := range h.CumulativeDistributionWithTicks(4) {
 			if b.Quantile < 100 && b.ValueAt > 0 {
 				points = append(points, plotter.XY{X: -math.Log10(1 - b.Quantile/100), Y: float64(b.ValueAt)})
 			}
 		}
-		return points, nil
-	})
-}
-
-func (r *Results) latencyPlot(p *plot.Plot, of func(dumper string) (plotter.XYs, error)) (template.HTML, error) {
-	p.Y.Label.Text, p.Y.Scale, p.Y.Tick.Marker = "latency", plot.LogScale{}, timeTicks{}
-	p.Legend.Top = true
-	p.Add(plotter.NewGrid())
-	lines := 0
-	for i, d := range r.Plan.Dumpers {
-		points, err := of(d)
-		if err != nil {
-			return "", err
+		if err := c.line(dumper, n, points, false, false); err != nil {
+			return nil, err
 		}
-		if len(points) < 2 {
-			continue
-		}
-		line, err := plotter.NewLine(points)
-		if err != nil {
-			return "", err
-		}
-		line.Color, line.Width = palette[i%len(palette)], vg.Points(1.5)
-		p.Add(line)
-		p.Legend.Add(d, line)
-		lines++
 	}
-	if lines == 0 {
-		return "", nil
-	}
-	p.Y.Max *= 4 // room for the legend
-	return render(p)
+	return c.render(workload + ": latency tails during it")
 }
 
 // wholeTicks are the usual ones, with numbers as they are spoken.

@@ -14,62 +14,41 @@ var reportHTML string
 
 var reportTemplate = template.Must(template.New("report").Parse(reportHTML))
 
+// page is what the template shows.
+type page struct {
+	*Results
+	Rounds  string
+	Figures []*figure
+	Stages  []*stageBars
+	Columns []string
+	Rows    []reportRow
+	Notes   []string
+	Answers []answerRow
+}
+
 // Report writes one self-contained HTML page: plots and the table, no network.
 func (r *Results) Report(w io.Writer) error {
-	page := struct {
-		*Results
-		Plots   []reportPlot
-		Rows    []reportRow
-		Columns []string
-		Answers []answerRow
-	}{Results: r, Answers: r.answers(), Columns: reportColumns}
-	for _, sweep := range r.Sweeps() {
-		svg, err := r.plotSweep(sweep)
+	p := page{Results: r, Rounds: r.rounds(), Columns: reportColumns, Rows: r.reportRows(), Notes: r.elsewhere(), Answers: r.answers()}
+	for _, draw := range []func() ([]*figure, error){r.sweepFigures, r.latencyFigures} {
+		figures, err := draw()
 		if err != nil {
-			return fmt.Errorf("plot of %s: %w", sweep, err)
+			return err
 		}
-		if svg != "" {
-			page.Plots = append(page.Plots, reportPlot{"Freeze time against " + sweep, svg})
+		p.Figures = append(p.Figures, figures...)
+	}
+	for _, d := range r.Plan.Dumpers {
+		frozen, whole := r.stageBars(d, frozenStages, "What the frozen time goes into"), r.stageBars(d, stages, "What the whole command goes into")
+		if frozen != nil && whole != nil {
+			p.Stages = append(p.Stages, frozen, whole)
+			break // of the first that tells them
 		}
 	}
-	for _, server := range r.Servers() {
-		for _, kind := range []struct {
-			title string
-			draw  func(string) (template.HTML, error)
-		}{{": latency around a checkpoint", r.plotTimeline}, {": latency tails during it", r.plotTail}} {
-			svg, err := kind.draw(server)
-			if err != nil {
-				return fmt.Errorf("plot of %s: %w", server, err)
-			}
-			if svg != "" {
-				page.Plots = append(page.Plots, reportPlot{server + kind.title, svg})
-			}
-		}
-	}
-	for _, part := range []struct {
-		stages []string
-		of     string
-	}{{frozenStages, "the frozen time"}, {stages, "the whole command"}} {
-		svg, err := r.plotStages(r.Plan.Dumpers[0], part.stages, part.of)
-		if err != nil {
-			return fmt.Errorf("plot of stages: %w", err)
-		}
-		if svg != "" {
-			page.Plots = append(page.Plots, reportPlot{"Stages of " + part.of + ", " + r.Plan.Dumpers[0], svg})
-		}
-	}
-	page.Rows = r.reportRows()
 	var buf bytes.Buffer
-	if err := reportTemplate.Execute(&buf, page); err != nil {
+	if err := reportTemplate.Execute(&buf, p); err != nil {
 		return err
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
-}
-
-type reportPlot struct {
-	Title string
-	SVG   template.HTML
 }
 
 type reportRow struct {
@@ -86,7 +65,7 @@ func newCell(s string) reportCell {
 	return reportCell{median, strings.TrimSuffix(spread, ")")}
 }
 
-var reportColumns = []string{"frozen", "against the first", "noise", "stall", "total", "cpu", "peak memory", "images", "slower after", "calls interrupted", "restore", "away"}
+var reportColumns = []string{"frozen", "against the first", "noise", "stall", "restore", "away", "total", "cpu", "memory", "images", "slower after"}
 
 func (r *Results) reportRows() (rows []reportRow) {
 	for _, wl := range r.Workloads {
@@ -105,24 +84,28 @@ func (r *Results) reportRows() (rows []reportRow) {
 
 func (r *Results) reportCells(workload, dumper string) []reportCell {
 	timed := func(clock string) reportCell { return newCell(duration(r.spread(workload, dumper, clock))) }
-	files := spread(r.Of(workload, dumper, Clock{"files", func(s *Sample) float64 { return s.Files }})).Median
-	calls := spread(r.Of(workload, dumper, Clock{"calls", func(s *Sample) float64 { return s.Interrupted }})).Median
+	count := func(of func(*Sample) float64) float64 { return spread(r.Of(workload, dumper, Clock{"", of})).Median }
 	restored := timed("restore")
 	if restored.Median == "–" {
-		restored = reportCell{Median: r.restored(workload, dumper)} // perhaps why
+		restored.Median = r.restored(workload, dumper) // perhaps why
+	}
+	slower := reportCell{Median: r.slower(workload, dumper)}
+	if calls := count(func(s *Sample) float64 { return s.Interrupted }); calls > 0 {
+		slower.Range = fmt.Sprintf("%.0f calls: EINTR", calls)
 	}
 	return []reportCell{
 		timed("frozen"), newCell(r.against(workload, r.Plan.Dumpers[0], dumper)), {Median: noiseFloor(r.Of(workload, dumper, Clocks[0]))},
-		timed("stall"), timed("total"), timed("cpu"), {Median: size(r.spread(workload, dumper, "peak").Median)},
-		{r.written(workload, dumper), fmt.Sprintf("%.0f files", files)}, {Median: r.slower(workload, dumper)}, {Median: fmt.Sprintf("%.0f", calls)}, restored, timed("away"),
+		timed("stall"), restored, timed("away"), timed("total"), timed("cpu"), {Median: size(r.spread(workload, dumper, "peak").Median)},
+		{r.written(workload, dumper), fmt.Sprintf("%.0f files", count(func(s *Sample) float64 { return s.Files }))}, slower,
 	}
 }
 
-// slower is how much less the target did in a while after than before.
+// slower is how much less the target did in a while after than before. Of servers the answers
+// tell: they are asked at the same rate all the time.
 func (r *Results) slower(workload, dumper string) string {
 	var values []float64
 	for i := range r.Samples {
-		if s := &r.Samples[i]; s.Workload == workload && s.Dumper == dumper && s.Total > 0 {
+		if s := &r.Samples[i]; s.Workload == workload && s.Dumper == dumper && s.Total > 0 && s.Latency == nil {
 			values = append(values, s.Slower)
 		}
 	}

@@ -134,7 +134,7 @@ func TestReportOfServers(t *testing.T) {
 	if err := errors.Join(r.Report(&page), r.Table(&table, true)); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(page.String(), "<svg"); n != 5 {
+	if n := strings.Count(page.String(), "<svg"); n != 3 {
 		t.Errorf("%d plots", n)
 	}
 	for _, want := range []string{"redis: latency around a checkpoint", "redis: latency tails during it", "99 %"} {

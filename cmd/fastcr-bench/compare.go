@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -30,11 +31,8 @@ func compare(args []string) error {
 	}
 	var r [2]*bench.Results
 	for i, path := range f.Args() {
-		if st, err := os.Stat(path); err == nil && st.IsDir() {
-			path = filepath.Join(path, "results.json")
-		}
 		var err error
-		if r[i], err = bench.ReadResults(path); err != nil {
+		if r[i], err = readResults(path); err != nil {
 			return err
 		}
 	}
@@ -43,4 +41,24 @@ func compare(args []string) error {
 		err = fmt.Errorf("%d figures are %w by more than %g %%", worse, errRegression, *share)
 	}
 	return err
+}
+
+// readResults reads a results.json, or that of a directory.
+func readResults(path string) (*bench.Results, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		path = filepath.Join(path, resultsName)
+	}
+	return bench.ReadResults(path)
+}
+
+// report writes the page of results anew.
+func report(args []string) error {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		return errors.New("usage: fastcr bench report DIR writes DIR/report.html anew, from DIR/results.json")
+	}
+	r, err := readResults(args[0])
+	if err != nil {
+		return err
+	}
+	return writePage(r, args[0])
 }

@@ -45,6 +45,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "compare" {
 		return compare(args[1:])
 	}
+	if len(args) > 0 && args[0] == "report" {
+		return report(args[1:])
+	}
 	if len(args) == 4 && args[0] == "serve" { // the Go server among the workloads
 		return serve(ctx, args[1:])
 	}
@@ -64,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	f.BoolVar(&o.noRestore, "no-restore", false, "do not measure restores")
 	f.BoolVar(&o.markdown, "markdown", false, "print the table as Markdown")
 	f.Usage = func() {
-		fmt.Printf("Usage: fastcr bench [OPTIONS]\n       fastcr bench compare OLD NEW [OPTIONS]\n\nMeasures how long programs stand still while they are dumped, dumpers in turn.\n\nOptions:\n%s\nExample:\n  fastcr bench --out results\n  fastcr bench --workload memory --workload mib=512,threads=20 --dumper fastcr,criu\n", f.FlagUsages())
+		fmt.Printf("Usage: fastcr bench [OPTIONS]\n       fastcr bench compare OLD NEW [OPTIONS]\n       fastcr bench report DIR\n\nMeasures how long programs stand still while they are dumped, dumpers in turn.\n\nOptions:\n%s\nExample:\n  fastcr bench --out results\n  fastcr bench --workload memory --workload mib=512,threads=20 --dumper fastcr,criu\n", f.FlagUsages())
 	}
 	if err := f.Parse(args); err != nil {
 		return err
@@ -189,10 +192,17 @@ func (o *options) write(res *bench.Results) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	if err := res.Write(filepath.Join(o.out, "results.json")); err != nil {
+	if err := res.Write(filepath.Join(o.out, resultsName)); err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(o.out, "report.html"))
+	return writePage(res, o.out)
+}
+
+// resultsName is the file that every single sample is in.
+const resultsName = "results.json"
+
+func writePage(res *bench.Results, dir string) error {
+	f, err := os.Create(filepath.Join(dir, "report.html"))
 	if err != nil {
 		return err
 	}
