@@ -71,8 +71,11 @@ func (r *refusal) checkTCP(p *fastcr.Process, fd *fastcr.FD, s *fastcr.InetSocke
 	case s.Src.Addr().IsLinkLocalUnicast() && s.Src.Addr().Is6():
 		add("is a TCP connection of an address that means something on one link only, which no restore binds", "give --tcp-close")
 	case s.Conn != nil && !fd.File.InMessage && s.Conn.Refs > r.references(fd.File):
-		// Repair mode, and the restore's connection beside the old one, would be its ruin.
-		add("is a TCP connection that a process outside of the tree holds too", "dump the tree of the process that opened it, or give --tcp-close")
+		// Repair mode, and the restore's connection beside the old one, would be its ruin. Whoever looks
+		// at /proc/PID/fd (ss -p, lsof) or dumps at the same time has a reference for a moment, though.
+		r.found = append(r.found, passingError{&fastcr.RefusedError{PID: p.PID, FD: fd.Num, Object: s.String(),
+			Reason: "is a TCP connection that a process outside of the tree holds too",
+			Advice: "dump the tree of the process that opened it, or give --tcp-close"}})
 	case s.Conn != nil && s.Conn.Urgent:
 		add("has urgent data (MSG_OOB) waiting, which the images do not hold", "let the program receive it, then dump again")
 	}
