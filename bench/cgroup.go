@@ -1,13 +1,16 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // ownCgroup moves the tree of pid into a new v2 cgroup of its own, which
@@ -31,8 +34,7 @@ func ownCgroup(pid int) (dir string, undo func(), err error) {
 			from = filepath.Join(top, g.Path)
 		}
 	}
-	dir = filepath.Join(top, fmt.Sprintf("fastcr-bench-%d", os.Getpid()))
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if dir, err = os.MkdirTemp(top, "fastcr-bench-"); err != nil {
 		return "", nil, err
 	}
 	move := func(to string) {
@@ -41,7 +43,17 @@ func ownCgroup(pid int) (dir string, undo func(), err error) {
 		}
 	}
 	move(dir)
-	return dir, func() { move(from); _ = os.Remove(dir) }, nil
+	return dir, func() { move(from); removeCgroup(dir) }, nil
+}
+
+// removeCgroup waits a while for what is ending in it.
+func removeCgroup(dir string) {
+	for range 1000 {
+		if err := os.Remove(dir); !errors.Is(err, unix.EBUSY) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func cgroup2Mount() (string, error) {

@@ -102,7 +102,7 @@ func (d *Dumper) run(ctx context.Context, argv []string, dir string) (*measured,
 			text = err.Error()
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 		last := reasonIn(text)
 		var exit *exec.ExitError

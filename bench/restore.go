@@ -11,7 +11,7 @@ func (r *runner) restores(ctx context.Context, w *Workload) error {
 	for round := 1; round <= r.Restores; round++ {
 		for i := range r.Dumpers {
 			d := &r.Dumpers[i]
-			if !d.takes(w) || r.refused[d.Name] != "" || d.Impossible != "" || len(d.Kill) == 0 || len(d.Restore) == 0 {
+			if !d.takes(w) || r.refused[d.Name] != "" || round > 1 && r.slow[d.Name] || d.Impossible != "" || len(d.Kill) == 0 || len(d.Restore) == 0 {
 				continue
 			}
 			r.step("%s: %s, restore %d of %d", w.Name(), d.Name, round, r.Restores)
@@ -30,24 +30,27 @@ func (r *runner) restores(ctx context.Context, w *Workload) error {
 }
 
 func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errTooLong)
 	defer cancel()
 	t, err := r.start(ctx, w)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
+	undo := func() {}
+	defer func() {
+		t.Close()
+		undo() // a restore puts the tree into the cgroup that was made for the dump
+	}()
 	dir, err := r.place.fresh()
 	if err != nil {
 		return err
 	}
-	undo, argv, err := prepareDump(ctx, d, d.Kill, t, dir)
-	if err != nil {
+	var argv []string
+	if undo, argv, err = prepareDump(ctx, d, d.Kill, t, dir); err != nil {
 		return err
 	}
 	pids := treeOf(t.Root())
 	m, err := d.run(ctx, argv, dir)
-	undo()
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Plan struct {
 // patience is how long one command may take.
 const patience = 5 * time.Minute
 
+var errTooLong = fmt.Errorf("not done after %v: it was ended", patience)
+
 // Run measures. Dumpers take turns on the same process in every round, so that what
 // happens on the machine meanwhile happens to all of them. It returns early, with
 // what there is, when ctx is done.
@@ -75,7 +77,14 @@ type runner struct {
 	done, total int               // steps
 	place       place             // of this workload's images
 	refused     map[string]string // dumper → why it does not dump this workload
+	slow        map[string]bool   // dumpers that take long
 }
+
+// A dumper that takes so long is clear after a few rounds: microseconds, and how many.
+const (
+	slow       = 20e6
+	slowRounds = 3
+)
 
 // steps is how many dumps and restores a workload takes.
 func (r *runner) steps(w *Workload) (n int) {
@@ -124,7 +133,7 @@ func (r *runner) workload(ctx context.Context, w *Workload) (err error) {
 		return err
 	}
 	defer t.Close()
-	r.refused = map[string]string{}
+	r.refused, r.slow = map[string]string{}, map[string]bool{}
 	for round := 0; round <= r.Rounds; round++ { // the first warms up
 		for i := range r.Dumpers {
 			if err := r.turn(ctx, &r.Dumpers[i], w, t, round); err != nil {
@@ -141,7 +150,7 @@ func (r *runner) workload(ctx context.Context, w *Workload) (err error) {
 
 // turn is one dumper's turn in a round.
 func (r *runner) turn(ctx context.Context, d *Dumper, w *Workload, t program, round int) error {
-	if !d.takes(w) || r.refused[d.Name] != "" || d.Impossible != "" && round > 0 {
+	if !d.takes(w) || r.refused[d.Name] != "" || d.Impossible != "" && round > 0 || round > slowRounds && r.slow[d.Name] {
 		return nil
 	}
 	r.step("%s: %s, round %d of %d", w.Name(), d.Name, round, r.Rounds)
@@ -153,6 +162,7 @@ func (r *runner) turn(ctx context.Context, d *Dumper, w *Workload, t program, ro
 	if !s.ok() {
 		r.refused[d.Name] = s.Refused + s.Failed
 	}
+	r.slow[d.Name] = s.Total > slow
 	if round > 0 || !s.ok() {
 		r.res.add(s)
 	}
@@ -165,7 +175,7 @@ func (r *runner) dump(ctx context.Context, d *Dumper, t program, s *Sample) {
 		s.Refused = d.Impossible
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errTooLong)
 	defer cancel()
 	dir, err := r.place.fresh()
 	if err != nil {
@@ -213,16 +223,16 @@ func prepareDump(ctx context.Context, d *Dumper, line []string, t program, dir s
 	argv, undo = append(d.command(line, pid, dir), d.flags(t)...), func() {}
 	if len(d.Before) > 0 {
 		if err := os.Mkdir(filepath.Join(dir, preDir), 0o700); err != nil {
-			return nil, nil, err
+			return undo, nil, err
 		}
 		if _, err := (&Dumper{Name: d.Name}).run(ctx, d.command(d.Before, pid, dir), dir); err != nil {
-			return nil, nil, err
+			return undo, nil, err
 		}
 	}
 	if d.Cgroup != "" {
 		var path string
 		if path, undo, err = ownCgroup(pid); err != nil {
-			return nil, nil, err
+			return func() {}, nil, err
 		}
 		argv = append(argv, d.Cgroup, path)
 	}
