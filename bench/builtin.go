@@ -8,7 +8,8 @@ import (
 
 // BuiltIn are the dumpers that the suite knows by itself; criu may be empty.
 func BuiltIn(ctx context.Context, fastcr, criu string) []Dumper {
-	all := append(fastcrModes(fastcr), criuModes(ctx, criu)...)
+	modes := fastcrModes(fastcr)
+	all := slices.Concat(modes[:1], criuModes(ctx, criu), modes[1:])
 	for i := range all {
 		if criu != "" {
 			all[i].Restore = []string{criu, "restore", "--images-dir", "{dir}", "--restore-detached"}

@@ -12,12 +12,13 @@ import (
 //go:embed report.html
 var reportHTML string
 
-var reportTemplate = template.Must(template.New("report").Parse(reportHTML))
+var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"breakable": breakable}).Parse(reportHTML))
 
 // page is what the template shows.
 type page struct {
 	*Results
 	Rounds  string
+	Used    []string // programs and their versions
 	Figures []*figure
 	Stages  []*stageBars
 	Columns []string
@@ -28,7 +29,7 @@ type page struct {
 
 // Report writes one self-contained HTML page: plots and the table, no network.
 func (r *Results) Report(w io.Writer) error {
-	p := page{Results: r, Rounds: r.rounds(), Columns: reportColumns, Rows: r.reportRows(), Notes: r.elsewhere(), Answers: r.answers()}
+	p := page{Results: r, Rounds: r.rounds(), Used: r.used(), Columns: reportColumns, Rows: r.reportRows(), Notes: r.elsewhere(), Answers: r.answers()}
 	for _, draw := range []func() ([]*figure, error){r.sweepFigures, r.latencyFigures} {
 		figures, err := draw()
 		if err != nil {
@@ -49,6 +50,23 @@ func (r *Results) Report(w io.Writer) error {
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
+}
+
+// used are the versions that were measured, each once, by the first dumper that has it.
+func (r *Results) used() (names []string) {
+	seen := map[string]bool{"": true}
+	for _, d := range r.Plan.Dumpers {
+		if v := r.Machine.Versions[d]; !seen[v] {
+			seen[v] = true
+			names = append(names, d+": "+v)
+		}
+	}
+	return names
+}
+
+// breakable is a workload's name that may be broken between its arguments.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), ",", ",<wbr>"))
 }
 
 type reportRow struct {

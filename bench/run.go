@@ -189,7 +189,11 @@ func (r *runner) dump(ctx context.Context, d *Dumper, t program, s *Sample) {
 	}
 	defer undo()
 	var m *measured
-	err = t.Watch(ctx, s, r.After, func() (err error) {
+	after := r.After
+	if s.Round == 0 {
+		after = 0 // it does not count
+	}
+	err = t.Watch(ctx, s, after, func() (err error) {
 		if m, err = d.run(ctx, argv, dir); err == nil {
 			m.sync, err = r.place.sync()
 		}

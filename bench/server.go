@@ -47,6 +47,7 @@ func (p *serverProgram) Flags() []string { return []string{"--tcp-established"} 
 // Watch sends requests before, during and after f. The stall is the longest latency of a
 // request that was due while f ran.
 func (p *serverProgram) Watch(ctx context.Context, s *Sample, while time.Duration, f func() error) error {
+	while = max(while, servedWhile)
 	run := p.Load().Start(ctx)
 	time.Sleep(while)
 	from := run.Elapsed()
@@ -70,6 +71,9 @@ func (p *serverProgram) Watch(ctx context.Context, s *Sample, while time.Duratio
 	s.Slower = slower(points, from, to, while)
 	return nil
 }
+
+// servedWhile is how long a server is asked at least before and after a dump: enough for quantiles.
+const servedWhile = 200 * time.Millisecond
 
 // warmUp is the part of the time before a dump in which clients wake up.
 func warmUp(while time.Duration) time.Duration { return while / 4 }

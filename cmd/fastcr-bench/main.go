@@ -126,7 +126,7 @@ func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
 	if o.repeat < 0 || o.restores < 0 {
 		return nil, errors.New("--repeat and --restores are numbers of rounds")
 	}
-	p := &bench.Plan{Rounds: 5, Restores: 1, After: 200 * time.Millisecond, ImagesDir: o.imagesDir}
+	p := &bench.Plan{Rounds: 5, Restores: 1, After: 100 * time.Millisecond, ImagesDir: o.imagesDir}
 	if o.full {
 		p.Rounds, p.Restores, p.After = 10, 3, time.Second
 	}
