@@ -26,15 +26,15 @@ static __always_inline void fill_inet_address(struct file_inet *r, struct sock *
 {
 	struct inet_sock *in = (void *)sk;
 
-	r->sport = bpf_ntohs(BPF_CORE_READ(in, inet_sport));
-	r->dport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+	r->sport = bpf_ntohs(peek(struct inet_sock, in, inet_sport));
+	r->dport = bpf_ntohs(peek(struct sock, sk, __sk_common.skc_dport));
+	if (peek(struct sock, sk, __sk_common.skc_family) == AF_INET6) {
 		BPF_CORE_READ_INTO((struct in6_addr *)r->src, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO((struct in6_addr *)r->dst, sk, __sk_common.skc_v6_daddr);
 		return;
 	}
-	*(__be32 *)r->src = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	*(__be32 *)r->dst = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	*(__be32 *)r->src = peek(struct sock, sk, __sk_common.skc_rcv_saddr);
+	*(__be32 *)r->dst = peek(struct sock, sk, __sk_common.skc_daddr);
 }
 
 static __always_inline __u32 inet_options(struct sock *sk, struct ipv6_pinfo *np)
@@ -51,9 +51,9 @@ static __always_inline __u32 inet_options(struct sock *sk, struct ipv6_pinfo *np
 		o |= INET_TRANSPARENT;
 	if (f & INET_FLAG_NODEFRAG)
 		o |= INET_NODEFRAG;
-	if (BPF_CORE_READ(in, mc_list))
+	if (peek(struct inet_sock, in, mc_list))
 		o |= INET_MULTICAST;
-	if (BPF_CORE_READ(in, inet_opt))
+	if (peek(struct inet_sock, in, inet_opt))
 		o |= INET_IP_OPTIONS;
 	if (BPF_CORE_READ(sk, sk_reuseport_cb, prog))
 		o |= INET_STEERED;
@@ -63,9 +63,9 @@ static __always_inline __u32 inet_options(struct sock *sk, struct ipv6_pinfo *np
 		return f & INET_FLAG_PKTINFO ? o | INET_PKTINFO : o;
 	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_ipv6only))
 		o |= INET_V6ONLY;
-	if (BPF_CORE_READ(np, ipv6_mc_list) || BPF_CORE_READ(np, ipv6_ac_list))
+	if (peek(struct ipv6_pinfo, np, ipv6_mc_list) || peek(struct ipv6_pinfo, np, ipv6_ac_list))
 		o |= INET_MULTICAST;
-	all = BPF_CORE_READ(np, rxopt.all);
+	all = peek(struct ipv6_pinfo, np, rxopt.all);
 	if (BPF_CORE_READ_BITFIELD_PROBED(np, rxopt.bits.rxinfo)) {
 		o |= INET_PKTINFO;
 		all &= all - 1; /* one bit less */
@@ -83,14 +83,14 @@ static __always_inline void fill_tcp_options(struct file_inet *r, struct sock *s
 		r->options |= INET_NODELAY;
 	if (nagle & NAGLE_CORK)
 		r->options |= INET_CORK;
-	if (BPF_CORE_READ(c, icsk_ulp_ops))
+	if (peek(struct inet_connection_sock, c, icsk_ulp_ops))
 		r->options |= INET_LAYER;
 	if (tcp_signed(sk))
 		r->options |= INET_SIGNED;
-	r->keepidle = BPF_CORE_READ(t, keepalive_time);
-	r->keepintvl = BPF_CORE_READ(t, keepalive_intvl);
-	r->keepcnt = BPF_CORE_READ(t, keepalive_probes);
-	r->waiting = BPF_CORE_READ(sk, sk_ack_backlog);
+	r->keepidle = peek(struct tcp_sock, t, keepalive_time);
+	r->keepintvl = peek(struct tcp_sock, t, keepalive_intvl);
+	r->keepcnt = peek(struct tcp_sock, t, keepalive_probes);
+	r->waiting = peek(struct sock, sk, sk_ack_backlog);
 }
 
 static __always_inline void fill_raw_options(struct file_inet *r, struct sock *sk, __u32 protocol, bool v6)
@@ -120,28 +120,28 @@ static __always_inline void fill_udp_options(struct file_inet *r, struct sock *s
 static __noinline int emit_inet(struct seq_file *seq, struct file *file, struct file_inet *r)
 {
 	struct socket *so = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(so, sk);
+	struct sock *sk = peek(struct socket, so, sk);
 	struct inet_sock *in = (void *)sk;
 	struct ipv6_pinfo *np = 0;
 	__u32 family, type, protocol;
 
 	if (!sk || !r)
 		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	family = peek(struct sock, sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	type = BPF_CORE_READ(sk, sk_type);
-	protocol = BPF_CORE_READ(sk, sk_protocol);
+	type = peek(struct sock, sk, sk_type);
+	protocol = peek(struct sock, sk, sk_protocol);
 	if (family == AF_INET6)
-		np = BPF_CORE_READ(in, pinet6);
+		np = peek(struct inet_sock, in, pinet6);
 	__builtin_memset(r, 0, sizeof(*r));
 	r->head.type = REC_FILE_INET;
 	r->head.len = sizeof(*r);
 	r->file = (__u64)file;
 	fill_inet_address(r, sk);
 	r->options = inet_options(sk, np);
-	r->tos = BPF_CORE_READ(in, tos);
-	r->ttl = BPF_CORE_READ(in, uc_ttl);
+	r->tos = peek(struct inet_sock, in, tos);
+	r->ttl = peek(struct inet_sock, in, uc_ttl);
 	if (type == SOCK_RAW)
 		fill_raw_options(r, sk, protocol, family == AF_INET6);
 	else if (protocol == IPPROTO_TCP)

@@ -10,7 +10,7 @@ DEFINE_EMIT(file_socket)
 
 static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_flags)
 {
-	unsigned long f = BPF_CORE_READ(sk, __sk_common.skc_flags);
+	unsigned long f = peek(struct sock, sk, __sk_common.skc_flags);
 	__u32 pass = sock_pass(sk, socket_flags), o = 0;
 
 	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_reuse))
@@ -44,7 +44,7 @@ static __always_inline __u32 sock_options(struct sock *sk, unsigned long socket_
 		o |= OPT_PASSSEC;
 	if (pass & 4)
 		o |= OPT_PASSPIDFD;
-	if (BPF_CORE_READ(sk, sk_peek_off) >= 0)
+	if (peek(struct sock, sk, sk_peek_off) >= 0)
 		o |= OPT_PEEK_OFF;
 	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_no_check_tx))
 		o |= OPT_NO_CHECK;
@@ -71,7 +71,7 @@ static __always_inline void fill_filter(struct file_socket *r, struct sock *sk)
 static __noinline int emit_socket(struct seq_file *seq, struct file *file, struct file_socket *r)
 {
 	struct socket *so = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(so, sk);
+	struct sock *sk = peek(struct socket, so, sk);
 
 	if (!sk || !r)
 		return 0;
@@ -80,25 +80,25 @@ static __noinline int emit_socket(struct seq_file *seq, struct file *file, struc
 	r->head.len = sizeof(*r);
 	r->file = (__u64)file;
 	r->object = (__u64)sk;
-	r->rcvtimeo = BPF_CORE_READ(sk, sk_rcvtimeo);
-	r->sndtimeo = BPF_CORE_READ(sk, sk_sndtimeo);
-	r->linger = BPF_CORE_READ(sk, sk_lingertime);
-	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	r->type = BPF_CORE_READ(sk, sk_type);
-	r->protocol = BPF_CORE_READ(sk, sk_protocol);
-	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	r->shutdown = BPF_CORE_READ(sk, sk_shutdown);
-	r->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
-	r->sndbuf = BPF_CORE_READ(sk, sk_sndbuf);
-	r->rcvbuf = BPF_CORE_READ(sk, sk_rcvbuf);
-	r->rcvlowat = BPF_CORE_READ(sk, sk_rcvlowat);
-	r->priority = BPF_CORE_READ(sk, sk_priority);
-	r->mark = BPF_CORE_READ(sk, sk_mark);
-	r->userlocks = BPF_CORE_READ(sk, sk_userlocks);
-	r->options = sock_options(sk, BPF_CORE_READ(so, flags));
-	r->queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	r->rcvtimeo = peek(struct sock, sk, sk_rcvtimeo);
+	r->sndtimeo = peek(struct sock, sk, sk_sndtimeo);
+	r->linger = peek(struct sock, sk, sk_lingertime);
+	r->family = peek(struct sock, sk, __sk_common.skc_family);
+	r->type = peek(struct sock, sk, sk_type);
+	r->protocol = peek(struct sock, sk, sk_protocol);
+	r->state = peek(struct sock, sk, __sk_common.skc_state);
+	r->shutdown = peek(struct sock, sk, sk_shutdown);
+	r->backlog = peek(struct sock, sk, sk_max_ack_backlog);
+	r->sndbuf = peek(struct sock, sk, sk_sndbuf);
+	r->rcvbuf = peek(struct sock, sk, sk_rcvbuf);
+	r->rcvlowat = peek(struct sock, sk, sk_rcvlowat);
+	r->priority = peek(struct sock, sk, sk_priority);
+	r->mark = peek(struct sock, sk, sk_mark);
+	r->userlocks = peek(struct sock, sk, sk_userlocks);
+	r->options = sock_options(sk, peek(struct socket, so, flags));
+	r->queued = peek(struct sock, sk, sk_receive_queue.qlen);
 	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	r->bound_dev = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	r->bound_dev = peek(struct sock, sk, __sk_common.skc_bound_dev_if);
 	fill_filter(r, sk);
 	return emit_file_socket(seq, r);
 }

@@ -24,30 +24,30 @@ static __always_inline __u32 read_unix_name(__u8 *to, struct unix_address *addr)
 
 static __always_inline void fill_unix_path(struct unix_path *r, struct dentry *d)
 {
-	struct inode *i = BPF_CORE_READ(d, d_inode);
+	struct inode *i = peek(struct dentry, d, d_inode);
 
 	if (!i)
 		return;
-	r->ino = BPF_CORE_READ(i, i_ino);
+	r->ino = peek(struct inode, i, i_ino);
 	r->dev = BPF_CORE_READ(i, i_sb, s_dev);
-	r->mode = BPF_CORE_READ(i, i_mode);
-	r->uid = BPF_CORE_READ(i, i_uid.val);
-	r->gid = BPF_CORE_READ(i, i_gid.val);
-	r->nlink = BPF_CORE_READ(i, i_nlink);
-	r->unlinked = !BPF_CORE_READ(d, d_hash.pprev);
+	r->mode = peek(struct inode, i, i_mode);
+	r->uid = peek(struct inode, i, i_uid.val);
+	r->gid = peek(struct inode, i, i_gid.val);
+	r->nlink = peek(struct inode, i, i_nlink);
+	r->unlinked = !peek(struct dentry, d, d_hash.pprev);
 }
 
 static __always_inline void fill_unix_peer(struct file_unix *r, struct unix_sock *peer)
 {
 	struct sock *sk = (void *)peer;
-	struct unix_address *addr = BPF_CORE_READ(peer, addr);
+	struct unix_address *addr = peek(struct unix_sock, peer, addr);
 
 	r->peer = (__u64)peer;
 	r->peer_ino = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
-	r->peer_peer = (__u64)BPF_CORE_READ(peer, peer);
-	r->peer_queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
-	r->peer_type = BPF_CORE_READ(sk, sk_type);
-	r->peer_dead = BPF_CORE_READ(sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DEAD) & 1;
+	r->peer_peer = (__u64)peek(struct unix_sock, peer, peer);
+	r->peer_queued = peek(struct sock, sk, sk_receive_queue.qlen);
+	r->peer_type = peek(struct sock, sk, sk_type);
+	r->peer_dead = peek(struct sock, sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DEAD) & 1;
 	r->peer_addr = (__u64)addr;
 	r->peer_name_len = read_unix_name(r->peer_name, addr);
 }
@@ -55,26 +55,26 @@ static __always_inline void fill_unix_peer(struct file_unix *r, struct unix_sock
 static __noinline int emit_unix(struct seq_file *seq, struct file *file, struct file_unix *r)
 {
 	struct socket *so = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(so, sk);
+	struct sock *sk = peek(struct socket, so, sk);
 	struct unix_sock *u = (void *)sk, *peer;
 	struct unix_address *addr;
 	struct dentry *d;
 
-	if (!sk || !r || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
+	if (!sk || !r || peek(struct sock, sk, __sk_common.skc_family) != AF_UNIX)
 		return 0;
 	__builtin_memset(r, 0, sizeof(*r));
 	r->head.type = REC_FILE_UNIX;
 	r->head.len = sizeof(*r);
 	r->file = (__u64)file;
 	r->oob = unix_has_oob(u);
-	r->rights = BPF_CORE_READ(u, scm_stat.nr_fds.counter);
-	addr = BPF_CORE_READ(u, addr);
+	r->rights = peek(struct unix_sock, u, scm_stat.nr_fds.counter);
+	addr = peek(struct unix_sock, u, addr);
 	r->addr = (__u64)addr;
 	r->name_len = read_unix_name(r->name, addr);
-	d = BPF_CORE_READ(u, path.dentry);
+	d = peek(struct unix_sock, u, path.dentry);
 	if (d)
 		fill_unix_path(&r->path, d);
-	peer = (void *)BPF_CORE_READ(u, peer);
+	peer = (void *)peek(struct unix_sock, u, peer);
 	if (peer)
 		fill_unix_peer(r, peer);
 	return emit_file_unix(seq, r);
@@ -126,17 +126,17 @@ static __noinline int emit_messages(struct seq_file *seq, struct list_walk *w)
 		return 0;
 	file = (void *)w->file;
 	so = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(so, sk);
+	sk = peek(struct socket, so, sk);
 	u = (void *)sk;
-	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX || !BPF_CORE_READ(sk, sk_receive_queue.qlen))
+	if (!sk || peek(struct sock, sk, __sk_common.skc_family) != AF_UNIX || !peek(struct sock, sk, sk_receive_queue.qlen))
 		return 0;
-	w->state = BPF_CORE_READ(sk, sk_type);
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+	w->state = peek(struct sock, sk, sk_type);
+	if (peek(struct sock, sk, __sk_common.skc_state) == TCP_LISTEN)
 		return 0;
-	if (w->state == SOCK_STREAM && !BPF_CORE_READ(u, scm_stat.nr_fds.counter))
+	if (w->state == SOCK_STREAM && !peek(struct unix_sock, u, scm_stat.nr_fds.counter))
 		return 0;
 	w->head = (__u64)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
-	w->next = (__u64)BPF_CORE_READ(sk, sk_receive_queue.next);
+	w->next = (__u64)peek(struct sock, sk, sk_receive_queue.next);
 	w->at = w->place = w->n = 0;
 	w->most = MESSAGES_MOST;
 	bpf_loop(LIST_STEPS, message_step, &c, 0);

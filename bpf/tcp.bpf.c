@@ -32,17 +32,18 @@ static __always_inline void read_moving(struct moving *m, struct tcp_sock *t)
 {
 	struct sock *sk = (void *)t;
 
-	m->rcv_nxt = BPF_CORE_READ(t, rcv_nxt);
-	m->copied_seq = BPF_CORE_READ(t, copied_seq);
-	m->rcv_wnd = BPF_CORE_READ(t, rcv_wnd);
-	m->rcv_wup = BPF_CORE_READ(t, rcv_wup);
-	m->snd_una = BPF_CORE_READ(t, snd_una);
-	m->snd_nxt = BPF_CORE_READ(t, snd_nxt);
-	m->write_seq = BPF_CORE_READ(t, write_seq);
+	barrier(); /* what was read before may be another value by now */
+	m->rcv_nxt = peek(struct tcp_sock, t, rcv_nxt);
+	m->copied_seq = peek(struct tcp_sock, t, copied_seq);
+	m->rcv_wnd = peek(struct tcp_sock, t, rcv_wnd);
+	m->rcv_wup = peek(struct tcp_sock, t, rcv_wup);
+	m->snd_una = peek(struct tcp_sock, t, snd_una);
+	m->snd_nxt = peek(struct tcp_sock, t, snd_nxt);
+	m->write_seq = peek(struct tcp_sock, t, write_seq);
 	m->snd_wl1 = BPF_CORE_READ(t, snd_wl1);
-	m->snd_wnd = BPF_CORE_READ(t, snd_wnd);
-	m->max_window = BPF_CORE_READ(t, max_window);
-	m->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	m->snd_wnd = peek(struct tcp_sock, t, snd_wnd);
+	m->max_window = peek(struct tcp_sock, t, max_window);
+	m->state = peek(struct sock, sk, __sk_common.skc_state);
 }
 
 static __always_inline bool same(const struct moving *a, const struct moving *b)
@@ -88,22 +89,22 @@ static __always_inline __u32 read_options(struct tcp_rec *r, struct sock *sk, st
 		o |= TCP_SACK;
 	if (BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.wscale_ok))
 		o |= TCP_WSCALE;
-	if (BPF_CORE_READ(sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1)
+	if (peek(struct sock, sk, __sk_common.skc_flags) >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1)
 		o |= TCP_DONE;
-	if (BPF_CORE_READ(t, urg_data) & URGENT && (__s32)(BPF_CORE_READ(t, urg_seq) - r->copied_seq) >= 0)
+	if (peek(struct tcp_sock, t, urg_data) & URGENT && (__s32)(peek(struct tcp_sock, t, urg_seq) - r->copied_seq) >= 0)
 		o |= TCP_URGENT;
 	if (BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_reuse))
 		o |= TCP_REUSEADDR;
 	r->snd_wscale = BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.snd_wscale);
 	r->rcv_wscale = BPF_CORE_READ_BITFIELD_PROBED(t, rx_opt.rcv_wscale);
-	r->mss_clamp = BPF_CORE_READ(t, rx_opt.mss_clamp);
+	r->mss_clamp = peek(struct tcp_sock, t, rx_opt.mss_clamp);
 	return o;
 }
 
 /* timestamp is what tcp_sock's clock shows; its lowest bit says how fast that goes. */
 static __always_inline __u32 timestamp(struct tcp_sock *t)
 {
-	__u32 offset = BPF_CORE_READ(t, tsoffset);
+	__u32 offset = peek(struct tcp_sock, t, tsoffset);
 	__u64 ns = bpf_ktime_get_ns();
 
 	if (tcp_counts_microseconds(t))
@@ -130,14 +131,14 @@ int dump_tcp(struct bpf_iter__task_file *ctx)
 	f = plain(struct file, file);
 	if ((f->f_inode->i_mode & S_IFMT) != S_IFSOCK)
 		return 0;
-	so = BPF_CORE_READ(f, private_data);
-	sk = BPF_CORE_READ(so, sk);
+	so = f->private_data;
+	sk = peek(struct socket, so, sk);
 	if (!sk)
 		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	family = peek(struct sock, sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) || peek(struct sock, sk, sk_type) != SOCK_STREAM || peek(struct sock, sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN || !BPF_CORE_READ(sk, __sk_common.skc_dport))
+	if (peek(struct sock, sk, __sk_common.skc_state) == TCP_LISTEN || !peek(struct sock, sk, __sk_common.skc_dport))
 		return 0;
 	t = (void *)sk;
 	stands = read_standing(&r, t);
