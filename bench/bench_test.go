@@ -178,6 +178,45 @@ func TestCompareFindsARegression(t *testing.T) {
 	}
 }
 
+func TestCompareOfOneRun(t *testing.T) {
+	r := fabricated(1)
+	old, err1 := r.Only("fastcr", "x")
+	new, err2 := r.Only("criu", "x")
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	var out bytes.Buffer
+	if worse, err := Compare(&out, old, new, 0.1, true); err != nil || worse != 4 { // frozen and total of both workloads
+		t.Errorf("%d worse, %v\n%s", worse, err, out.String())
+	}
+	if _, err := r.Only("nobody", "x"); err == nil {
+		t.Error("nobody has results")
+	}
+}
+
+// TestCompareNamesWhatGotWorse: the stage, and what is dumped no more.
+func TestCompareNamesWhatGotWorse(t *testing.T) {
+	new := fabricated(3)
+	for i := range new.Samples {
+		s := &new.Samples[i]
+		if s.Dumper == "fastcr" {
+			s.Stages = map[string]float64{"copy": s.Stages["copy"] * (4 + float64(s.Round)/100), "prepare": s.Stages["prepare"]}
+		} else if s.Dumper == "criu" && s.Workload == "mib=64" {
+			*s = Sample{Workload: s.Workload, Dumper: s.Dumper, Refused: "no more"}
+		}
+	}
+	var out bytes.Buffer
+	worse, err := Compare(&out, fabricated(1), new, 0.1, true)
+	if err != nil || worse != 3 {
+		t.Errorf("%d worse, %v", worse, err)
+	}
+	for want, n := range map[string]int{"· copy": 2, "· prepare": 0, "| was dumped | refused: no more | WORSE": 1} {
+		if got := strings.Count(out.String(), want); got != n {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, n, out.String())
+		}
+	}
+}
+
 // TestMeasuresRealDumps takes one round of a small workload with the real dumpers.
 func TestMeasuresRealDumps(t *testing.T) {
 	criu := os.Getenv("FASTCR_CRIU")

@@ -163,6 +163,22 @@ func (r *Results) WhyNot(workload, dumper string) string {
 	return ""
 }
 
+// Only is the results of one dumper, under another name: two of one run are compared so.
+func (r *Results) Only(dumper, name string) (*Results, error) {
+	if !slices.Contains(r.Plan.Dumpers, dumper) {
+		return nil, fmt.Errorf("no dumper of these results is called %q", dumper)
+	}
+	out := *r
+	out.Plan.Dumpers, out.Samples = []string{name}, nil
+	for _, s := range r.Samples {
+		if s.Dumper == dumper {
+			s.Dumper = name
+			out.add(s)
+		}
+	}
+	return &out, nil
+}
+
 // Sweeps are the names of the sweeps with more than one point, in order.
 func (r *Results) Sweeps() (names []string) {
 	points := map[string]int{}
