@@ -138,8 +138,8 @@ func TestReportStandsAlone(t *testing.T) {
 	if n := strings.Count(page, "<svg"); n != 1 {
 		t.Errorf("%d plots", n)
 	}
-	if n := strings.Count(page, `class="bar"`); n != 4 {
-		t.Errorf("%d bars of stages", n)
+	if n := strings.Count(page, `class="bar"`); n != 8 {
+		t.Errorf("%d bars, not 4 of frozen times and 4 of stages", n)
 	}
 	if !strings.Contains(page, "has a &lt;socket&gt;") {
 		t.Error("a reason is not there, or not escaped")

@@ -207,14 +207,16 @@ func pointTicks(xs []float64, logarithmic bool) (ticks plot.ConstantTicks) {
 	return ticks
 }
 
-// timeTicks marks powers of ten with times.
+// timeTicks marks powers of ten with times, and what is in between where there are few.
 type timeTicks struct{}
 
 func (timeTicks) Ticks(low, high float64) []plot.Tick {
 	ticks := plot.LogTicks{}.Ticks(low, high)
 	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = strings.Replace(strings.Replace(human(ticks[i].Value), ".0 ", " ", 1), ".00 ", " ", 1)
+		t := &ticks[i]
+		digit := t.Value / math.Pow(10, math.Floor(math.Log10(t.Value)+1e-9))
+		if t.Label != "" || high/low < 100 && (math.Abs(digit-2) < 1e-6 || math.Abs(digit-5) < 1e-6) {
+			t.Label = strings.Replace(strings.Replace(human(t.Value), ".0 ", " ", 1), ".00 ", " ", 1)
 		}
 	}
 	return ticks
