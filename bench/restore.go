@@ -51,6 +51,9 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 	}
 	pids := treeOf(t.Root())
 	m, err := d.run(ctx, argv, dir)
+	if err == nil {
+		m.sync, err = r.place.sync()
+	}
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (r *runner) restore(ctx context.Context, d *Dumper, w *Workload, s *Sample)
 		return err
 	}
 	s.Restore = micros(time.Since(at))
-	s.Kill, s.KillFrozen, s.Away = m.total, m.frozen, t.Away()
+	s.Kill, s.KillFrozen, s.Away = m.total+m.sync, m.frozen, t.Away()
 	if err := t.Check(ctx); err != nil {
 		return fmt.Errorf("restored, but wrong: %w", err)
 	}
