@@ -54,6 +54,9 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(quick) < 5 || len(quick) >= len(all) {
 		t.Fatalf("%d of %d, %v", len(quick), len(all), err)
 	}
+	if extra := quick[len(quick)-1]; !extra.Extra || quick[0].Extra {
+		t.Errorf("what may be left out is not last: %v", quick)
+	}
 	for memory, want := range map[uint64][]int{24 << 30: {4096, 8192}, 10 << 30: {4096, 6144}, 7 << 30: {2048, 4096}, 1 << 30: {256, 576}} {
 		sizes := memorySizes(memory)
 		if got := sizes[len(sizes)-2:]; !slices.Equal(got, want) {

@@ -30,7 +30,7 @@ type page struct {
 
 // Report writes one self-contained HTML page: plots and the table, no network.
 func (r *Results) Report(w io.Writer) error {
-	p := page{Results: r, Rounds: r.rounds(), Used: r.used(), Frozen: r.frozenBars(), Columns: reportColumns, Rows: r.reportRows(), Notes: r.elsewhere(), Answers: r.answers()}
+	p := page{Results: r, Rounds: r.rounds(), Used: r.used(), Frozen: r.frozenBars(), Columns: reportColumns, Rows: r.reportRows(), Notes: r.notes(), Answers: r.answers()}
 	for _, draw := range []func() ([]*figure, error){r.sweepFigures, r.latencyFigures} {
 		figures, err := draw()
 		if err != nil {

@@ -28,8 +28,9 @@ type Results struct {
 		Restores  int                            `json:"restores"`
 		Watched   float64                        `json:"watched_us"` // how long the target is watched before and after a dump
 		Dumpers   []string                       `json:"dumpers"`
-		Commands  map[string]map[string][]string `json:"commands"`   // of each dumper: "dump", "kill", "restore", "before"
-		ImagesDir string                         `json:"images_dir"` // "tmpfs", or the directory that was asked for
+		Commands  map[string]map[string][]string `json:"commands"`           // of each dumper: "dump", "kill", "restore", "before"
+		ImagesDir string                         `json:"images_dir"`         // "tmpfs", or the directory that was asked for
+		LeftOut   []string                       `json:"left_out,omitempty"` // workloads for which there was no time
 	} `json:"plan"`
 	Workloads []WorkloadInfo `json:"workloads"`
 	Samples   []Sample       `json:"samples"`

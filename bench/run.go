@@ -18,6 +18,7 @@ type Plan struct {
 	Rounds    int           // dumps of each workload by each dumper, after one that warms up
 	Restores  int           // restores of each workload by each dumper
 	After     time.Duration // how long the target is watched before and after a dump
+	Enough    time.Duration // no Extra workload is begun later than this; 0: they are all measured
 	ImagesDir string        // where images are written and synced, removed again; empty: a tmpfs of our own
 	Progress  func(done, total int, what string)
 }
@@ -55,7 +56,12 @@ func Run(ctx context.Context, p *Plan) (*Results, error) {
 	for i := range p.Workloads {
 		r.total += r.steps(&p.Workloads[i])
 	}
+	began := time.Now()
 	for i := range p.Workloads {
+		if p.Workloads[i].Extra && p.Enough > 0 && time.Since(began) > p.Enough {
+			r.res.Plan.LeftOut = append(r.res.Plan.LeftOut, p.Workloads[i].Name())
+			continue
+		}
 		done := r.done
 		err := r.workload(ctx, &p.Workloads[i])
 		if ctx.Err() != nil {

@@ -34,7 +34,7 @@ func (r *Results) Table(w io.Writer, markdown bool) error {
 	}
 	out.note(r.rounds() + " noise: by how much the frozen time of the same dumper usually differs from one round to the next; " +
 		"\"≈\" marks a ratio within that, which is no difference.")
-	for _, note := range r.elsewhere() {
+	for _, note := range r.notes() {
 		out.note(note)
 	}
 	return out.flush()
@@ -48,8 +48,11 @@ func (r *Results) rounds() string {
 	return fmt.Sprintf("Medians (min–max) of %d rounds in turn.", r.Plan.Rounds)
 }
 
-// elsewhere says which images did not fit into memory.
-func (r *Results) elsewhere() (notes []string) {
+// notes say what is not as usual: images that did not fit into memory, workloads that were left out.
+func (r *Results) notes() (notes []string) {
+	if len(r.Plan.LeftOut) > 0 {
+		notes = append(notes, "Left out, for it would have taken too long: "+strings.Join(r.Plan.LeftOut, " ")+" (--workload or --full measures them).")
+	}
 	for _, w := range r.Workloads {
 		if w.ImagesDir != "" {
 			notes = append(notes, fmt.Sprintf("%s: its images do not fit into memory beside it, they were written to %s and synced.", w.Name, w.ImagesDir))

@@ -16,6 +16,7 @@ type Workload struct {
 	Value float64 // the point
 	Args  []string
 	Quick bool // part of the short choice
+	Extra bool // part of it while there is time
 
 	Server *servers.Server // instead of the synthetic program
 }
@@ -117,6 +118,7 @@ func Workloads(memory uint64) []Workload {
 		w := &all[i]
 		w.Quick = slices.Contains([]string{"small", "mib=64", "mib=1024", "threads=100", "vmas=10000", "fds=1000", "procs=10",
 			"rewrite=50,mib=256", "mib=1024,threads=500,vmas=21000,fds=5000"}, w.Name())
+		w.Extra = slices.Contains([]string{"threads=500", "vmas=1000", "fds=5000", "fds=100,kinds=10", "procs=100"}, w.Name())
 	}
 	return all
 }
@@ -124,10 +126,20 @@ func Workloads(memory uint64) []Workload {
 // Choose picks the workloads whose name or sweep one of the patterns is in; without
 // patterns, the short choice or all of them.
 func Choose(all []Workload, patterns []string, full bool) ([]Workload, error) {
-	if len(patterns) == 0 {
-		return slices.DeleteFunc(slices.Clone(all), func(w Workload) bool { return !full && !w.Quick }), nil
-	}
 	var out []Workload
+	if len(patterns) == 0 && full {
+		return all, nil
+	}
+	if len(patterns) == 0 { // what may be left out comes last
+		for _, extra := range []bool{false, true} {
+			for _, w := range all {
+				if w.Quick && !extra || w.Extra && extra {
+					out = append(out, w)
+				}
+			}
+		}
+		return out, nil
+	}
 	for _, p := range patterns {
 		n := len(out)
 		for _, w := range all {

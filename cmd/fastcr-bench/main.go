@@ -142,6 +142,9 @@ func (o *options) plan(ctx context.Context) (*bench.Plan, error) {
 	if len(o.dumpers) == 0 && !o.full {
 		o.dumpers = short
 	}
+	if len(o.workloads) == 0 && !o.full {
+		p.Enough = 125 * time.Second // an extra workload takes ten or so
+	}
 	if p.Workloads, err = bench.Choose(all, o.workloads, o.full); err != nil {
 		return nil, err
 	}
@@ -166,11 +169,14 @@ func (o *options) fastcr() (string, error) {
 }
 
 func list(workloads []bench.Workload, dumpers []bench.Dumper) {
-	fmt.Println("Workloads (those with a * are in the short choice):")
+	fmt.Println("Workloads (those with a * are in the short choice, those with a + if there is time):")
 	for _, w := range workloads {
 		mark := " "
 		if w.Quick {
 			mark = "*"
+		}
+		if w.Extra {
+			mark = "+"
 		}
 		fmt.Printf("  %s %-45s %s\n", mark, w.Name(), w.Sweep)
 	}
