@@ -21,6 +21,7 @@ type Plan struct {
 	Enough    time.Duration // no Extra workload is begun later than this; 0: they are all measured
 	ImagesDir string        // where images are written and synced, removed again; empty: a tmpfs of our own
 	Progress  func(done, total int, what string)
+	Measured  func(*Results) error // called after each workload with what there is
 }
 
 // patience is how long one command may take.
@@ -71,6 +72,11 @@ func Run(ctx context.Context, p *Plan) (*Results, error) {
 			r.fail(&p.Workloads[i], err)
 		}
 		r.done = done + r.steps(&p.Workloads[i])
+		if p.Measured != nil {
+			if err := p.Measured(r.res); err != nil {
+				return r.res, err
+			}
+		}
 	}
 	return r.res, nil
 }

@@ -87,8 +87,17 @@ func (o *options) measure(ctx context.Context) error {
 		return errors.New("dumps need root")
 	}
 	done := progress(plan)
+	if o.out != "" { // a long run that ends before its time is not in vain
+		if err := os.MkdirAll(o.out, 0o755); err != nil {
+			return err
+		}
+		plan.Measured = func(r *bench.Results) error { return r.Write(filepath.Join(o.out, resultsName)) }
+	}
 	res, err := bench.Run(ctx, plan)
 	done()
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted: that is what was measured until then")
+	}
 	if res != nil && len(res.Samples) > 0 {
 		err = errors.Join(err, res.Table(os.Stdout, o.markdown), o.write(res))
 	}
@@ -194,9 +203,6 @@ func list(workloads []bench.Workload, dumpers []bench.Dumper) {
 func (o *options) write(res *bench.Results) error {
 	if o.out == "" {
 		return nil
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return err
 	}
 	if err := res.Write(filepath.Join(o.out, resultsName)); err != nil {
 		return err
