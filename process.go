@@ -121,7 +121,7 @@ type MM struct {
 	Auxv                                               []uint64 // saved_auxv, AT_NULL pair included
 	Dumpable                                           int32
 	THPDisabled                                        bool
-	HasAIO                                             bool // an AIO ring exists (mm->ioctx_table)
+	AIO                                                []AIOContext
 	MDWE                                               bool // PR_SET_MDWE: no mapping becomes executable
 	LockFuture                                         bool // mlockall(MCL_FUTURE)
 }

@@ -38,6 +38,7 @@ enum rec_type {
 	REC_FILE_MEMBER,
 	REC_FILE_INET = 116,
 	REC_TCP = 120,
+	REC_AIO,
 	REC_END = 127, /* only a head: the iterator has nothing more */
 };
 
@@ -670,6 +671,28 @@ struct tcp_rec {
 	__u32 snd_una, snd_nxt, write_seq, snd_wl1, snd_wnd, max_window;
 	__u32 timestamp; /* as TCP_TIMESTAMP gives it */
 	__u32 mss_clamp, snd_wscale, rcv_wscale;
+};
+
+/* --- aio.bpf.c --- */
+
+/* REC_AIO: a context of io_setup(2) (struct kioctx). */
+struct aio_rec {
+	struct rec_head head;
+	__u64 id, size; /* where its ring is mapped, bytes */
+	__u64 file;	/* address of the mapped file */
+	__s64 inflight; /* requests that have not ended */
+	__u32 waiting;	/* those of them that wait for an event, or for a device that may cancel them */
+	__u32 events;	/* that its ring holds */
+	__u32 tail;	/* where the next one goes */
+	__u32 tgid;
+	__u32 place; /* in the process's table */
+	__u32 more;  /* there may be more contexts behind it */
+};
+
+/* What more_aio is asked for; the reader's leader holds it. */
+struct aio_place {
+	__u32 pid;  /* in the reader's pid namespace */
+	__u32 skip; /* places in the table */
 };
 
 #endif

@@ -19,7 +19,13 @@ func (r *run) collect() error {
 	if err := r.packets.lockKnown(); err != nil {
 		return err
 	}
+	if err := r.drainAIO(); err != nil {
+		return err
+	}
 	if err := r.read(); err != nil {
+		return err
+	}
+	if err := r.checkAIOUsers(); err != nil {
 		return err
 	}
 	if err := r.lockPackets(); err != nil {

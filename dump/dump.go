@@ -33,6 +33,7 @@ type run struct {
 	memory        memoryPlan
 	contents      contents
 	packets       packets
+	aio           aioContexts
 	sleepers      sleepers
 	cgroups       map[int][]fastcr.Cgroup
 	threadCgroups map[int][]fastcr.Cgroup       // by thread, of those that are not with their process
@@ -175,6 +176,9 @@ func (r *run) dump(ctx context.Context) (err error) {
 		collectAgain()
 	}
 	r.log.info("collect", "frozen %v: freeze %v, collect %v, copy %v", r.res.Frozen, r.res.Stages.Freeze, r.res.Stages.Collect, r.res.Stages.Copy)
+	if r.aio.waited > 0 {
+		r.log.info("collect", "%v of that passed until AIO requests in flight had ended", r.aio.waited)
+	}
 	if err := r.encode(); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func (r *run) encode() (err error) {
 		return err
 	}
 	r.settleInFlight()
+	r.fillRings(r.tree, false)
 	r.opts.markExternal(r.tree)
 	if err := checkRoot(r.tree, r.opts.PID); err != nil {
 		return err

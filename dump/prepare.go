@@ -56,9 +56,13 @@ func (r *run) prepareHeld() (err error) {
 	if err := r.session.Collect(); err != nil {
 		return err
 	}
+	if err := r.lookAtAIO(); err != nil {
+		return err
+	}
 	if r.look, err = r.session.Look(); err != nil {
 		return err
 	}
+	r.fillRings(r.look, true)
 	r.log.info("look", "%d processes, %d files", len(r.look.Processes), len(r.look.Files))
 	if err := checkRoot(r.look, r.opts.PID); err != nil {
 		return err
@@ -100,6 +104,9 @@ func (r *run) rehearse() error {
 		return err
 	}
 	if err := r.session.EachFile(func(loader.SeenFile) error { return nil }); err != nil {
+		return err
+	}
+	if err := r.session.RearmAIO(); err != nil {
 		return err
 	}
 	return r.session.Rearm()

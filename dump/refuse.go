@@ -95,9 +95,7 @@ func (r *refusal) checkProcess(p *fastcr.Process) {
 			r.add(p.PID, -1, p.Comm, fmt.Sprintf("shares its working directory with process %d (CLONE_FS)", other.PID), "")
 		}
 	}
-	if p.MM.HasAIO {
-		r.add(p.PID, -1, p.Comm, "has an AIO context (io_setup)", "")
-	}
+	r.checkAIO(p)
 	r.checkUndo(p)
 	for _, t := range p.Threads {
 		switch {
@@ -172,8 +170,6 @@ func (r *refusal) checkVMAs(p *fastcr.Process) {
 		switch {
 		case v.Kind == fastcr.VMAUnsupported:
 			reason = "maps a device or special file that cannot be restored"
-		case v.Kind == fastcr.VMAAIORing:
-			reason = "maps an AIO ring"
 		case v.Kind == fastcr.VMAUprobes:
 			reason = "has a uprobe's trampoline mapped"
 		case v.Flags&(fastcr.VMUffdMissing|fastcr.VMUffdWP) != 0:

@@ -41,12 +41,18 @@ func TestRefuse(t *testing.T) {
 		"a job with -j":   {func(_ *fastcr.Tree, p *fastcr.Process, o *Options) { p.SID = 12; o.ShellJob = true }, ""},
 		"a zombie":        {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.State = fastcr.TaskDead }, "zombie"},
 		"exiting":         {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.MM, p.Flags = nil, pfExiting }, ""},
-		"AIO":             {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.MM.HasAIO = true }, "io_setup"},
-		"32 bits":         {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].Mode32 = true }, "32-bit"},
-		"own files":       {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FilesID = 9 }, "file table"},
-		"own directory":   {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FSID = 9 }, "working directory"},
-		"a container":     {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Namespaces.Net++ }, "net namespace"},
-		"undo":            {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].Undo, p.Threads[0].UndoSet = true, 7 }, "semaphores 7"},
+		"AIO":             {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.MM.AIO = []fastcr.AIOContext{{ID: 0x7000}} }, ""},
+		"AIO in flight": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) {
+			p.MM.AIO = []fastcr.AIOContext{{ID: 0x7000, InFlight: 2}}
+		}, "AIO context 7000): has 2 requests in flight"},
+		"AIO that waits": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) {
+			p.MM.AIO = []fastcr.AIOContext{{ID: 0x7000, InFlight: 2, Waiting: 1}}
+		}, "1 requests in flight that wait for an event (IOCB_CMD_POLL)"},
+		"32 bits":       {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].Mode32 = true }, "32-bit"},
+		"own files":     {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FilesID = 9 }, "file table"},
+		"own directory": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].FSID = 9 }, "working directory"},
+		"a container":   {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Namespaces.Net++ }, "net namespace"},
+		"undo":          {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) { p.Threads[0].Undo, p.Threads[0].UndoSet = true, 7 }, "semaphores 7"},
 		"a filter that is traced": {func(_ *fastcr.Tree, p *fastcr.Process, _ *Options) {
 			p.Threads[0].Traced = true
 			p.Threads[0].Seccomp.Filters = []*fastcr.SeccompFilter{{ID: 1, Prog: killing}}
@@ -102,11 +108,11 @@ var killing = []byte{6, 0, 0, 0, 0, 0, 0, 0}
 
 func TestEveryFindingIsTold(t *testing.T) {
 	tree, own := plainTree(t)
-	tree.Processes[0].MM.HasAIO = true
+	tree.Processes[0].MM.AIO = []fastcr.AIOContext{{Waiting: 1}}
 	give(tree, &fastcr.File{Kind: fastcr.KindKVM})
 	give(tree, &fastcr.File{Kind: fastcr.KindBPF})
 	err := refuse(tree, &Options{}, own, false)
-	for _, w := range []string{"io_setup", "fd 0", "KVM", "fd 1", "BPF"} {
+	for _, w := range []string{"IOCB_CMD_POLL", "fd 0", "KVM", "fd 1", "BPF"} {
 		if err == nil || !strings.Contains(err.Error(), w) {
 			t.Errorf("no %q in %v", w, err)
 		}

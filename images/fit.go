@@ -78,6 +78,8 @@ func (u *unfit) checkMappings(p *fastcr.Process) {
 			}
 		case fastcr.VMASocket:
 			reason = ringUnfit(u.tree, p, v)
+		case fastcr.VMAAIORing:
+			reason = aioUnfit(p, v)
 		}
 		if reason != "" {
 			u.add(p.PID, -1, fmt.Sprintf("VMA %x-%x %s", v.Start, v.End, v.Path.Path), reason)

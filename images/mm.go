@@ -21,6 +21,7 @@ const (
 	vmaSysVShm     = 1 << 10
 	vmaSocket      = 1 << 11
 	vmaVvar        = 1 << 12
+	vmaAIORing     = 1 << 13
 	vmaMemfd       = 1 << 14
 	vmaGuard       = 1 << 16
 )
@@ -54,6 +55,13 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 		}
 		entry.Vmas = append(entry.Vmas, v)
 	}
+	for i := range p.VMAs {
+		if v := &p.VMAs[i]; v.Kind == fastcr.VMAAIORing {
+			if c := aioContext(m, v); c != nil {
+				entry.Aios = append(entry.Aios, aioEntry(c))
+			}
+		}
+	}
 	for _, g := range e.opts.Pages.Guards(p.PID) {
 		entry.Vmas = append(entry.Vmas, &pb.VmaEntry{
 			Start: u64(g.Start), End: u64(g.End), Pgoff: u64(0), Shmid: u64(0), Prot: u32(0), Flags: u32(0),
@@ -68,6 +76,9 @@ func (e *Encoder) writeMM(d *Dir, p *fastcr.Process) error {
 }
 
 func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
+	if v.Kind == fastcr.VMAAIORing && aioContext(p.MM, v) == nil {
+		v = aioMapping(*v)
+	}
 	out := &pb.VmaEntry{
 		Start: u64(v.Start), End: u64(v.End), Pgoff: u64(v.Pgoff), Shmid: u64(0),
 		Prot: u32(vmaProt(v.Flags)), Flags: u32(vmaMapFlags(v)), Fd: new(int64(-1)),
@@ -95,6 +106,8 @@ func (e *Encoder) vma(p *fastcr.Process, v *fastcr.VMA) (*pb.VmaEntry, error) {
 			return nil, err
 		}
 		status |= file
+	case fastcr.VMAAIORing:
+		status = vmaAIORing
 	case fastcr.VMASocket:
 		id, err := e.files.ringMapping(v)
 		if err != nil {
@@ -137,7 +150,7 @@ func (e *Encoder) fileVMA(v *fastcr.VMA, out *pb.VmaEntry) (status uint32, err e
 
 // anonymous tells whether a mapping is restored without a file.
 func anonymous(v *fastcr.VMA) bool {
-	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMASysVShm && v.Kind != fastcr.VMASocket && !v.HasShm()
+	return v.Kind != fastcr.VMAFilePrivate && v.Kind != fastcr.VMAFileShared && v.Kind != fastcr.VMASysVShm && v.Kind != fastcr.VMASocket && v.Kind != fastcr.VMAAIORing && !v.HasShm()
 }
 
 func vmaProt(flags uint64) (prot uint32) {

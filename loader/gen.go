@@ -7,3 +7,4 @@ package loader
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64 -type lock_key -output-stem netlock netlock ../bpf/netlock.bpf.c -- -I../bpf -O2 -g -Wall -Werror
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64 -output-stem netlock_cgroup netlockCgroup ../bpf/netlock_cgroup.bpf.c -- -I../bpf -O2 -g -Wall -Werror
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64 -type tcp_rec -output-stem tcp tcp ../bpf/tcp.bpf.c -- -I../bpf -O2 -g -Wall -Werror
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64 -type aio_rec -type aio_place -output-stem aio aio ../bpf/aio.bpf.c -- -I../bpf -O2 -g -Wall -Werror

@@ -121,7 +121,7 @@ func decodeMM(r *processProcessRec) *fastcr.MM {
 	mm := &fastcr.MM{
 		StartCode: m[0], EndCode: m[1], StartData: m[2], EndData: m[3], StartStack: m[4], StartBrk: m[5], Brk: m[6],
 		ArgStart: m[7], ArgEnd: m[8], EnvStart: m[9], EnvEnd: m[10],
-		Dumpable: int32(r.Dumpable), THPDisabled: r.ThpDisabled != 0, HasAIO: r.Ioctx != 0,
+		Dumpable: int32(r.Dumpable), THPDisabled: r.ThpDisabled != 0,
 		MDWE: r.Mdwe != 0, LockFuture: r.LockFuture != 0,
 	}
 	for i := 0; i+1 < int(min(r.AuxvLen, uint32(len(r.Auxv)))); i += 2 {

@@ -150,8 +150,8 @@ func checkMM(t *testing.T, p *fastcr.Process) {
 	if heap < 0 || m.Brk <= m.StartBrk || m.Brk > p.VMAs[heap].End {
 		t.Errorf("brk %x after %x", m.Brk, m.StartBrk)
 	}
-	if m.Dumpable != 0 || !m.THPDisabled || m.HasAIO {
-		t.Errorf("dumpable %d, THP disabled %v, AIO %v", m.Dumpable, m.THPDisabled, m.HasAIO)
+	if m.Dumpable != 0 || !m.THPDisabled || len(m.AIO) != 0 {
+		t.Errorf("dumpable %d, THP disabled %v, AIO %v", m.Dumpable, m.THPDisabled, m.AIO)
 	}
 	auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", p.PID))
 	if err != nil {

@@ -54,12 +54,12 @@ func (l *Loader) NewSession(pids []int) (*Session, error) {
 func (s *Session) Add(pids []int) error {
 	for _, pid := range pids {
 		for i := range s.streams {
-			st := &s.streams[i]
-			r := reader{pid: pid, fd: -1}
-			if err := r.open(st.progFD); err != nil {
-				return fmt.Errorf("%s: %w", st.src.name, err)
+			if s.streams[i].src.picked {
+				continue
 			}
-			st.readers = append(st.readers, r)
+			if err := s.streams[i].add(pid); err != nil {
+				return err
+			}
 		}
 		s.pids = append(s.pids, pid)
 	}
@@ -71,14 +71,11 @@ func (s *Session) Add(pids []int) error {
 func (s *Session) Rearm() error {
 	s.divide()
 	for i := range s.streams {
-		st := &s.streams[i]
-		n := st.arena.size()
-		st.arena.reset()
-		st.arena.reserve(n + n/2)
-		for j := range st.readers {
-			if err := st.readers[j].open(st.progFD); err != nil {
-				return fmt.Errorf("%s: %w", st.src.name, err)
-			}
+		if s.streams[i].src.picked {
+			continue
+		}
+		if err := s.streams[i].rearm(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ type source struct {
 	decode func(rec []byte, b *builder) error // pure: one record into the tree
 	rest   func(s *Session, st *stream) error // reads what one pass leaves; nil: nothing is ever left
 	late   bool                               // not read by Collect
+	picked bool                               // iterators are made for some processes only, not by NewSession and Add
 }
 
 // sources are read in this order inside the freeze.
@@ -21,4 +22,5 @@ var sources = []source{
 	{name: "vma", object: _VmaBytes, decode: decodeVMA},
 	{name: "file", object: _FileBytes, decode: decodeFile, rest: restOfFiles},
 	{name: "tcp", object: _TcpBytes, decode: decodeTCP, late: true},
+	{name: "aio", object: _AioBytes, decode: decodeAIO, rest: restOfAIO, late: true, picked: true},
 }
