@@ -20,15 +20,11 @@ const childContexts = 300 // more than one program call writes
 
 // iocb is struct iocb of linux/aio_abi.h.
 type iocb struct {
-	data           uint64
-	key, rwFlags   uint32
-	opcode         uint16
-	prio           int16
-	fd             uint32
-	buf, bytes     uint64
-	offset         int64
-	reserved       uint64
-	flags, eventfd uint32
+	_          [2]uint64 // data, key, flags
+	opcode, _  uint16
+	fd         uint32
+	buf, bytes uint64
+	_          [3]uint64 // offset, flags, eventfd
 }
 
 // Operations of linux/aio_abi.h.
