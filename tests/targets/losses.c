@@ -97,21 +97,23 @@ static void moved_watches(void)
 /* The watched file is open in the child only. */
 static void far_watch(void)
 {
-	int ep = epoll_create1(0), p[2], go[2], status = -1;
+	int ep = epoll_create1(0), p[2], go[2], up[2], status = -1;
 	pid_t pid;
 	char c;
 
-	MUST(ep >= 0 && pipe(p) == 0 && pipe(go) == 0);
+	MUST(ep >= 0 && pipe(p) == 0 && pipe(go) == 0 && pipe(up) == 0);
 	watch(ep, p[0], 1);
 	MUST((pid = fork()) >= 0);
 	if (pid == 0) {
 		close(go[1]);
+		MUST(write(up[1], "", 1) == 1);
 		CHECK(read(go[0], &c, 1) == 0, "go");
 		CHECK(write(p[1], "x", 1) == 1, "write: %s", strerror(errno));
 		pause_ms(300);
 		_exit(target_failed);
 	}
 	close(p[0]);
+	MUST(read(up[0], &c, 1) == 1); /* the child has closed what it does not need */
 	ready();
 	await_check();
 	close(go[1]);
