@@ -82,10 +82,11 @@ func holdsExactly(dir string, tree []process) (bool, error) {
 func isForeign(pid int, tree map[int]bool) bool {
 	for at := pid; at > 1; {
 		s, err := statOf(at)
+		ended := errors.Is(err, os.ErrNotExist) || err == nil && s.threads == 0 // its stat has no parent any more
 		switch {
-		case err != nil && at == pid:
-			return !errors.Is(err, os.ErrNotExist) // else it has ended
-		case errors.Is(err, os.ErrNotExist):
+		case ended && at == pid:
+			return false
+		case ended:
 			at = pid // an ancestor has ended: the process has another parent now
 		case err != nil:
 			return true

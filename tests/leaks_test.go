@@ -52,8 +52,18 @@ func reap() {
 	}
 }
 
-// killAll ends everything below this process: we are the subreaper, all of it was started here.
+// guards tells whether a guardian of fastcr is below this process, which puts things back.
+func guards() bool {
+	return slices.ContainsFunc(tree(os.Getpid()), func(pid int) bool {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return string(comm) == "fastcr-guardian\n" && alive(pid)
+	})
+}
+
+// killAll ends everything below this process: we are the subreaper, all of it was started here. The
+// guardians of fastcrs that were killed finish first.
 func killAll() {
+	eventually(10*time.Second, func() bool { return !guards() })
 	eventually(10*time.Second, func() bool {
 		pids := tree(os.Getpid())[1:]
 		for _, pid := range pids {
